@@ -1,0 +1,263 @@
+#include "allocators/bump/bump.h"
+
+static ca_bump *from_base(ca_allocator *base) { return (ca_bump *)base; }
+static const ca_bump *from_const_base(const ca_allocator *base) { return (const ca_bump *)base; }
+
+static size_t room_of(const ca_bump *self) { return (size_t)(self->end - self->cursor); }
+
+/* Sizes forgotten. */
+
+static ca_block op_allocate(ca_allocator *base, size_t size, size_t align) {
+  return ca_bump_allocate(from_base(base), size, align);
+}
+
+static void op_deallocate(ca_allocator *base, void *ptr, size_t size, size_t align) {
+  (void)align;
+  ca_bump_deallocate(from_base(base), ptr, size);
+}
+
+/* Moving could only copy, which is ca_reallocate()'s work: hence `move` is never asked. */
+static ca_block op_grow(ca_allocator *base, void *ptr, size_t size, size_t new_size, size_t align,
+                        ca_move move) {
+  (void)align;
+  (void)move;
+  ca_bump *const self = from_base(base);
+  if ((char *)ptr + size != self->cursor || new_size - size > room_of(self)) {
+    /* Of a block that isn't the newest, only what it already has can be had. */
+    return new_size == size ? ca_block_make(ptr, size) : ca_block_none();
+  }
+  self->cursor = (char *)ptr + new_size;
+  ca_unpoison((char *)ptr + size, new_size - size);
+  return ca_block_make(ptr, new_size);
+}
+
+static ca_block op_shrink(ca_allocator *base, void *ptr, size_t size, size_t new_size, size_t align,
+                          ca_move move) {
+  (void)align;
+  (void)move;
+  ca_bump *const self = from_base(base);
+  if ((char *)ptr + size != self->cursor) {
+    return ca_block_make(ptr, size);
+  }
+  self->cursor = (char *)ptr + new_size;
+  ca_poison(self->cursor, size - new_size);
+  return ca_block_make(ptr, new_size);
+}
+
+static bool op_owns(const ca_allocator *base, const void *ptr) {
+  const ca_bump *const self = from_const_base(base);
+  return (uintptr_t)ptr >= (uintptr_t)self->begin && (uintptr_t)ptr < (uintptr_t)self->end;
+}
+
+static bool within_region(const ca_bump *self) {
+  if (ca_block_is_none(self->region)) {
+    return true;
+  }
+  const char *const first = self->region.ptr;
+  return self->begin >= first && self->end <= first + self->region.size;
+}
+
+static bool op_check(const ca_allocator *base) {
+  const ca_bump *const self = from_const_base(base);
+  return self->begin <= self->cursor && self->cursor <= self->end &&
+         (uintptr_t)self->end <= INTPTR_MAX && within_region(self);
+}
+
+static const ca_allocator_ops forgetting_ops = {
+    .allocate = op_allocate,
+    .deallocate = op_deallocate,
+    .grow = op_grow,
+    .shrink = op_shrink,
+    .usable_size = NULL,
+    .deallocate_unsized = NULL,
+    .owns = op_owns,
+    .check = op_check,
+    .name = "bump",
+};
+
+/* Sizes recorded. The record is the word in front of a block: its size in the upper 48 bits, and in
+ * the lower 16 a seal of the block's address, with the lowest bit set while the block lives. */
+
+enum { RECORD_SIZE = 8, SEAL_BITS = 16 };
+static const size_t record_size_max = (SIZE_MAX >> SEAL_BITS) - RECORD_SIZE;
+
+static uint64_t seal_of(const void *ptr) {
+  const uint64_t product = (uint64_t)(uintptr_t)ptr * UINT64_C(0x9E3779B97F4A7C15);
+  return (product >> (64 - SEAL_BITS)) & ~UINT64_C(1);
+}
+
+static uint64_t *record_of(const void *ptr) { return (uint64_t *)((uintptr_t)ptr - RECORD_SIZE); }
+
+static uint64_t load_record(const void *ptr) {
+  ca_unpoison_defined(record_of(ptr), RECORD_SIZE);
+  const uint64_t record = *record_of(ptr);
+  ca_poison(record_of(ptr), RECORD_SIZE);
+  return record;
+}
+
+static void store_record(const void *ptr, size_t size, uint64_t lives) {
+  ca_unpoison(record_of(ptr), RECORD_SIZE);
+  *record_of(ptr) = ((uint64_t)size << SEAL_BITS) | seal_of(ptr) | lives;
+  ca_poison(record_of(ptr), RECORD_SIZE);
+}
+
+CA_COLD __attribute__((noreturn)) static void report(const ca_bump *self, const char *call,
+                                                     const void *ptr) {
+  const bool readable = (uintptr_t)ptr >= (uintptr_t)self->begin + RECORD_SIZE &&
+                        (uintptr_t)ptr < (uintptr_t)self->end && ca_is_aligned(ptr, RECORD_SIZE);
+  const bool freed = readable && ((load_record(ptr) ^ seal_of(ptr)) & 0xFFFF) == 0;
+  ca_panic_misuse(call, ptr, freed ? "double free (bump)" : "not a block (bump)");
+}
+
+/* The recorded size of the live block at ptr; anything else is reported as a misuse of `call`. */
+static inline size_t live_size(const ca_bump *self, const void *ptr, const char *call) {
+  const size_t offset = (size_t)((uintptr_t)ptr - (uintptr_t)self->begin);
+  if (CA_UNLIKELY(offset < RECORD_SIZE || offset > (size_t)(self->end - self->begin) ||
+                  !ca_is_aligned(ptr, RECORD_SIZE))) {
+    report(self, call, ptr);
+  }
+  const uint64_t record = load_record(ptr);
+  if (CA_UNLIKELY(((record ^ seal_of(ptr)) & 0xFFFF) != 1)) {
+    report(self, call, ptr);
+  }
+  return (size_t)(record >> SEAL_BITS);
+}
+
+/* Where the cursor stands behind a block: rounded up for the next record, but not past the end. */
+static char *cursor_behind(const ca_bump *self, const void *ptr, size_t size) {
+  const size_t to_end = (size_t)(self->end - (const char *)ptr);
+  const size_t rounded = ca_round_up(size, RECORD_SIZE);
+  return (char *)(uintptr_t)ptr + (rounded < to_end ? rounded : to_end);
+}
+
+static ca_block recording_allocate(ca_allocator *base, size_t size, size_t align) {
+  ca_bump *const self = from_base(base);
+  const size_t stricter = align > RECORD_SIZE ? align : RECORD_SIZE;
+  const size_t skip = RECORD_SIZE + ca_padding_to((uintptr_t)self->cursor + RECORD_SIZE, stricter);
+  const size_t room = room_of(self);
+  if (CA_UNLIKELY(skip > room || size > room - skip || size > record_size_max)) {
+    return ca_block_none();
+  }
+  char *const ptr = self->cursor + skip;
+  self->cursor = cursor_behind(self, ptr, size);
+  store_record(ptr, size, 1);
+  ca_unpoison(ptr, size);
+  return ca_block_make(ptr, size);
+}
+
+static void take_back(ca_bump *self, void *ptr, size_t size) {
+  store_record(ptr, size, 0);
+  if (cursor_behind(self, ptr, size) == self->cursor) {
+    self->cursor = (char *)record_of(ptr);
+  }
+  ca_poison(ptr, size);
+}
+
+static void recording_deallocate_unsized(ca_allocator *base, void *ptr) {
+  ca_bump *const self = from_base(base);
+  take_back(self, ptr, live_size(self, ptr, "deallocate"));
+}
+
+static void recording_deallocate(ca_allocator *base, void *ptr, size_t size, size_t align) {
+  (void)align;
+  ca_bump *const self = from_base(base);
+  const size_t recorded = live_size(self, ptr, "deallocate");
+  if (CA_UNLIKELY(size > recorded)) { /* A smaller one fits if the block was shrunk. */
+    ca_panic_misuse("deallocate", ptr, "wrong size (bump)");
+  }
+  take_back(self, ptr, recorded);
+}
+
+static ca_block resize_newest(ca_bump *self, void *ptr, size_t new_size) {
+  self->cursor = cursor_behind(self, ptr, new_size);
+  store_record(ptr, new_size, 1);
+  return ca_block_make(ptr, new_size);
+}
+
+static ca_block recording_grow(ca_allocator *base, void *ptr, size_t size, size_t new_size,
+                               size_t align, ca_move move) {
+  (void)align;
+  (void)move;
+  ca_bump *const self = from_base(base);
+  const size_t recorded = live_size(self, ptr, "grow");
+  CA_ASSERT(size <= recorded);
+  (void)size;
+  if (new_size <= recorded) {
+    return ca_block_make(ptr, recorded);
+  }
+  if (cursor_behind(self, ptr, recorded) != self->cursor || new_size > record_size_max ||
+      new_size > (size_t)(self->end - (char *)ptr)) {
+    return ca_block_none();
+  }
+  ca_unpoison((char *)ptr + recorded, new_size - recorded);
+  return resize_newest(self, ptr, new_size);
+}
+
+static ca_block recording_shrink(ca_allocator *base, void *ptr, size_t size, size_t new_size,
+                                 size_t align, ca_move move) {
+  (void)align;
+  (void)move;
+  ca_bump *const self = from_base(base);
+  const size_t recorded = live_size(self, ptr, "shrink");
+  CA_ASSERT(size <= recorded);
+  (void)size;
+  if (cursor_behind(self, ptr, recorded) != self->cursor) {
+    return ca_block_make(ptr, recorded);
+  }
+  ca_poison((char *)ptr + new_size, recorded - new_size);
+  return resize_newest(self, ptr, new_size);
+}
+
+static size_t recording_usable_size(const ca_allocator *base, const void *ptr) {
+  return live_size(from_const_base(base), ptr, "usable_size");
+}
+
+static bool recording_check(const ca_allocator *base) {
+  const ca_bump *const self = from_const_base(base);
+  return op_check(base) && (self->cursor == self->end || ca_is_aligned(self->cursor, RECORD_SIZE));
+}
+
+static const ca_allocator_ops recording_ops = {
+    .allocate = recording_allocate,
+    .deallocate = recording_deallocate,
+    .grow = recording_grow,
+    .shrink = recording_shrink,
+    .usable_size = recording_usable_size,
+    .deallocate_unsized = recording_deallocate_unsized,
+    .owns = op_owns,
+    .check = recording_check,
+    .name = "bump, sizes recorded",
+};
+
+void ca_bump_init_range(ca_bump *self, ca_block range, ca_sizes sizes) {
+  *self = (ca_bump){.base = {.ops = sizes == CA_SIZES_RECORDED ? &recording_ops : &forgetting_ops}};
+  if (ca_block_is_none(range) || (uintptr_t)range.ptr > INTPTR_MAX ||
+      range.size > INTPTR_MAX - (uintptr_t)range.ptr) {
+    return;
+  }
+  self->begin = range.ptr;
+  self->end = self->begin + range.size;
+  if (sizes == CA_SIZES_RECORDED) {
+    const size_t padding = ca_padding_to((uintptr_t)self->begin, RECORD_SIZE);
+    self->begin = padding < range.size ? self->begin + padding : self->end;
+  }
+  self->cursor = self->begin;
+  ca_poison(self->begin, (size_t)(self->end - self->begin));
+}
+
+bool ca_bump_init(ca_bump *self, ca_source *source, size_t size, ca_sizes sizes) {
+  const ca_block region =
+      size == 0 ? ca_block_none() : ca_source_obtain(source, size, CA_ALIGN_DEFAULT);
+  ca_bump_init_range(self, region, sizes);
+  self->region = region;
+  self->source = source;
+  return !ca_block_is_none(region);
+}
+
+void ca_bump_destroy(ca_bump *self) {
+  ca_unpoison(self->begin, (size_t)(self->end - self->begin));
+  if (!ca_block_is_none(self->region)) {
+    ca_source_release(self->source, self->region);
+  }
+  *self = (ca_bump){.base = self->base};
+}

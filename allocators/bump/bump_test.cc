@@ -1,0 +1,228 @@
+#include "allocators/bump/bump.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <vector>
+
+#include "allocators/testing/allocator_conformance.h"
+#include "base/poison.h"
+#include "sources/buffer/buffer.h"
+
+namespace {
+
+template <ca_sizes kSizes>
+struct BumpFixture {
+  BumpFixture() : memory(kCapacity) {
+    ca_buffer_init(&buffer, memory.data(), memory.size());
+    EXPECT_TRUE(ca_bump_init(&bump, ca_buffer_source(&buffer), kCapacity - 15, kSizes));
+  }
+  ~BumpFixture() {
+    ca_bump_destroy(&bump);
+    EXPECT_EQ(buffer.out, 0U) << "destroy returns the range";
+  }
+  ca_allocator *get() { return ca_bump_allocator(&bump); }
+
+  static constexpr std::size_t kMaxAlign = 4096;
+  static constexpr std::size_t kCapacity = 600000;
+  static constexpr bool kReclaims = false;
+
+  std::vector<char> memory;
+  ca_buffer buffer;
+  ca_bump bump;
+};
+
+using BumpForgetting = BumpFixture<CA_SIZES_FORGOTTEN>;
+using BumpRecording = BumpFixture<CA_SIZES_RECORDED>;
+INSTANTIATE_TYPED_TEST_SUITE_P(BumpForgetting, AllocatorConformance, BumpForgetting);
+INSTANTIATE_TYPED_TEST_SUITE_P(BumpRecording, AllocatorConformance, BumpRecording);
+
+class BumpTest : public testing::TestWithParam<ca_sizes> {
+ protected:
+  BumpTest() { ca_bump_init_range(&bump_, ca_block_make(memory_, sizeof memory_), GetParam()); }
+  ~BumpTest() override { ca_bump_destroy(&bump_); }
+
+  ca_allocator *allocator() { return ca_bump_allocator(&bump_); }
+  ca_block Allocate(std::size_t size) { return ca_allocate(allocator(), size, 16); }
+
+  alignas(16) char memory_[1024];
+  ca_bump bump_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Sizes, BumpTest, testing::Values(CA_SIZES_FORGOTTEN, CA_SIZES_RECORDED));
+
+TEST_P(BumpTest, TakesBackOnlyTheNewestBlock) {
+  const ca_block first = Allocate(24);
+  const ca_block second = Allocate(24);
+  ca_deallocate(allocator(), first.ptr, 24, 16);
+  const ca_block third = Allocate(24);
+  EXPECT_GT(third.ptr, second.ptr);
+  ca_deallocate(allocator(), third.ptr, 24, 16);
+  EXPECT_EQ(Allocate(24).ptr, third.ptr);
+}
+
+TEST_P(BumpTest, ResizesTheNewestBlockInPlace) {
+  Allocate(24);
+  ca_block newest = Allocate(24);
+  std::memset(newest.ptr, 3, 24);
+  newest = ca_grow(allocator(), newest.ptr, 24, 500, 16, CA_MOVE_NEVER);
+  ASSERT_EQ(newest.size, 500U);
+  EXPECT_EQ(static_cast<char *>(newest.ptr)[23], 3);
+  EXPECT_TRUE(ca_block_is_none(ca_grow(allocator(), newest.ptr, 500, 2000, 16, CA_MOVE_NEVER)));
+  newest = ca_shrink(allocator(), newest.ptr, 500, 40, 16, CA_MOVE_NEVER);
+  EXPECT_EQ(newest.size, 40U);
+  EXPECT_LE(static_cast<char *>(Allocate(24).ptr), static_cast<char *>(newest.ptr) + 64);
+}
+
+TEST_P(BumpTest, KeepsTheSizeOfAnOlderBlock) {
+  const ca_block older = Allocate(64);
+  Allocate(16);
+  EXPECT_TRUE(ca_block_is_none(ca_grow(allocator(), older.ptr, 64, 65, 16, CA_MOVE_ALLOWED)));
+  EXPECT_EQ(ca_grow(allocator(), older.ptr, 64, 64, 16, CA_MOVE_NEVER).size, 64U);
+  EXPECT_EQ(ca_shrink(allocator(), older.ptr, 64, 8, 16, CA_MOVE_NEVER).size, 64U);
+}
+
+TEST_P(BumpTest, ResetForgetsEverythingAtOnce) {
+  const ca_block first = Allocate(24);
+  while (!ca_block_is_none(Allocate(24))) {
+  }
+  ca_bump_reset(&bump_);
+  EXPECT_EQ(ca_bump_used(&bump_), 0U);
+  EXPECT_EQ(Allocate(24).ptr, first.ptr);
+}
+
+TEST_P(BumpTest, DestroyTwiceIsHarmlessAndRefusesAfterwards) {
+  ca_bump_destroy(&bump_);
+  ca_bump_destroy(&bump_);
+  EXPECT_TRUE(ca_block_is_none(Allocate(1)));
+  EXPECT_TRUE(allocator()->ops->check(allocator()));
+  EXPECT_FALSE(allocator()->ops->owns(allocator(), memory_));
+  ca_bump zero = {};
+  ca_bump_destroy(&zero);
+  EXPECT_TRUE(ca_block_is_none(ca_bump_allocate(&zero, 1, 1)));
+}
+
+TEST_P(BumpTest, AnExhaustedSourceLeavesAnAllocatorThatRefuses) {
+  ca_buffer buffer;
+  ca_buffer_init(&buffer, memory_, 100);
+  ca_bump bump;
+  EXPECT_FALSE(ca_bump_init(&bump, ca_buffer_source(&buffer), 101, GetParam()));
+  EXPECT_TRUE(ca_block_is_none(ca_allocate(ca_bump_allocator(&bump), 1, 1)));
+  ca_bump_destroy(&bump);
+  EXPECT_FALSE(ca_bump_init(&bump, ca_buffer_source(&buffer), 0, GetParam()));
+  EXPECT_FALSE(ca_bump_init(&bump, ca_buffer_source(&buffer), SIZE_MAX, GetParam()));
+  ca_bump_destroy(&bump);
+  EXPECT_EQ(buffer.out, 0U);
+}
+
+TEST_P(BumpTest, TinyAndMisalignedRangesAreNeverOverrun) {
+  for (std::size_t offset = 0; offset < 16; ++offset) {
+    for (std::size_t size = 0; size < 64; ++size) {
+      ca_bump bump;
+      ca_bump_init_range(&bump, ca_block_make(memory_ + offset, size), GetParam());
+      for (;;) {
+        const ca_block block = ca_allocate(ca_bump_allocator(&bump), 3, 1);
+        if (ca_block_is_none(block)) break;
+        ASSERT_LE(static_cast<char *>(block.ptr) + 3, memory_ + offset + size);
+      }
+      EXPECT_TRUE(bump.base.ops->check(ca_bump_allocator(&bump)));
+      ca_bump_destroy(&bump);
+    }
+  }
+  ca_bump none;
+  ca_bump_init_range(&none, ca_block_none(), GetParam());
+  EXPECT_TRUE(ca_block_is_none(ca_allocate(ca_bump_allocator(&none), 1, 1)));
+  ca_bump_init_range(&none, ca_block_make(memory_, SIZE_MAX), GetParam());
+  EXPECT_TRUE(ca_block_is_none(ca_allocate(ca_bump_allocator(&none), 1, 1)));
+}
+
+TEST_P(BumpTest, CheckFindsACursorOutOfPlace) {
+  char *const right = bump_.cursor;
+  bump_.cursor = bump_.end + 8;
+  EXPECT_FALSE(allocator()->ops->check(allocator()));
+  bump_.cursor = bump_.begin - 8;
+  EXPECT_FALSE(allocator()->ops->check(allocator()));
+  bump_.cursor = right;
+  bump_.region = ca_block_make(memory_, 8);
+  EXPECT_FALSE(allocator()->ops->check(allocator()));
+  bump_.region = ca_block_none();
+  EXPECT_TRUE(allocator()->ops->check(allocator()));
+}
+
+TEST_P(BumpTest, ToolsSeeFreedAndNeverAllocatedMemory) {
+  if (!ca_poison_is_seen()) GTEST_SKIP() << "neither AddressSanitizer nor Valgrind";
+  const ca_block block = Allocate(24);
+  auto *bytes = static_cast<char *>(block.ptr);
+  EXPECT_FALSE(ca_is_poisoned(bytes + 23));
+  EXPECT_TRUE(ca_is_poisoned(bytes + 24)) << "one past the end";
+  ca_deallocate(allocator(), block.ptr, 24, 16);
+  EXPECT_TRUE(ca_is_poisoned(bytes)) << "freed";
+  Allocate(24);
+  ca_bump_reset(&bump_);
+  EXPECT_TRUE(ca_is_poisoned(bytes)) << "reset";
+}
+
+TEST(BumpRecordingTest, ABlockOfEightMoreThanAMultipleOfSixteenCostsOnlyItsRecord) {
+  alignas(16) char memory[1024];
+  ca_bump bump;
+  ca_bump_init_range(&bump, ca_block_make(memory, sizeof memory), CA_SIZES_RECORDED);
+  const ca_block first = ca_allocate(ca_bump_allocator(&bump), 24, 16);
+  const ca_block second = ca_allocate(ca_bump_allocator(&bump), 24, 16);
+  EXPECT_EQ(static_cast<char *>(second.ptr) - static_cast<char *>(first.ptr), 32);
+  ca_bump_destroy(&bump);
+}
+
+class BumpDeathTest : public testing::Test {
+ protected:
+  BumpDeathTest() {
+    ca_bump_init_range(&bump_, ca_block_make(memory_, sizeof memory_), CA_SIZES_RECORDED);
+    block_ = ca_allocate(ca_bump_allocator(&bump_), 100, 16);
+    ca_allocate(ca_bump_allocator(&bump_), 100, 16);
+  }
+  ~BumpDeathTest() override { ca_bump_destroy(&bump_); }
+
+  void FreeUnsized(void *ptr) { bump_.base.ops->deallocate_unsized(&bump_.base, ptr); }
+
+  alignas(16) char memory_[1024];
+  ca_bump bump_;
+  ca_block block_;
+};
+
+TEST_F(BumpDeathTest, ADoubleFreeIsReported) {
+  FreeUnsized(block_.ptr);
+  EXPECT_DEATH(FreeUnsized(block_.ptr), "deallocate\\(0x[0-9a-f]+\\): double free \\(bump\\)");
+  EXPECT_DEATH(ca_deallocate(ca_bump_allocator(&bump_), block_.ptr, 100, 16), "double free");
+}
+
+TEST_F(BumpDeathTest, AnInteriorOrWildPointerIsReported) {
+  EXPECT_DEATH(FreeUnsized(static_cast<char *>(block_.ptr) + 16), "not a block \\(bump\\)");
+  EXPECT_DEATH(FreeUnsized(static_cast<char *>(block_.ptr) + 1), "not a block");
+  EXPECT_DEATH(FreeUnsized(memory_), "not a block");
+  EXPECT_DEATH(FreeUnsized(memory_ + sizeof memory_ - 8), "not a block");
+  EXPECT_DEATH(FreeUnsized(nullptr), "not a block");
+  EXPECT_DEATH(FreeUnsized(&bump_), "not a block");
+  EXPECT_DEATH(bump_.base.ops->usable_size(&bump_.base, memory_ + 512), "usable_size.*not a block");
+}
+
+TEST_F(BumpDeathTest, ASizeLargerThanTheBlockIsReported) {
+  EXPECT_DEATH(ca_deallocate(ca_bump_allocator(&bump_), block_.ptr, 101, 16), "wrong size");
+}
+
+TEST(BumpSanitizerDeathTest, UseAfterFreeAndOverflowAreReportedByAddressSanitizer) {
+#if CA_POISON_ASAN
+  alignas(16) static char memory[1024];
+  for (const ca_sizes sizes : {CA_SIZES_FORGOTTEN, CA_SIZES_RECORDED}) {
+    ca_bump bump;
+    ca_bump_init_range(&bump, ca_block_make(memory, sizeof memory), sizes);
+    volatile char *bytes = static_cast<char *>(ca_allocate(ca_bump_allocator(&bump), 24, 16).ptr);
+    EXPECT_DEATH(bytes[24] = 1, "use-after-poison");
+    ca_deallocate(ca_bump_allocator(&bump), const_cast<char *>(bytes), 24, 16);
+    EXPECT_DEATH(bytes[0] = 1, "use-after-poison");
+    ca_bump_destroy(&bump);
+  }
+#else
+  GTEST_SKIP() << "only under --config=asan";
+#endif
+}
+
+}  // namespace
