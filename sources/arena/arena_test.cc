@@ -1,0 +1,581 @@
+#include "sources/arena/arena.h"
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "base/poison.h"
+#include "sources/buffer/buffer.h"
+#include "sources/testing/source_conformance.h"
+
+namespace {
+
+constexpr std::size_t kSlot = 65536;
+
+// Mappings of the operating system that are counted, and refused on request.
+struct Mappings {
+  Mappings() { base.ops = &kOps; }
+  ~Mappings() { EXPECT_EQ(out, 0) << "ranges not returned to the source"; }
+  ca_source *get() { return &base; }
+
+  ca_source base;
+  int out = 0;            // Ranges obtained and not released.
+  int refuse_in = -1;     // The how manieth request from now on is refused; 0: the next.
+  bool decommits = true;  // Whether the operating system takes pages back.
+  std::atomic<std::size_t> given{0};  // Bytes that went back to the operating system.
+
+  static Mappings *From(ca_source *base) { return reinterpret_cast<Mappings *>(base); }
+
+  static ca_block Obtain(ca_source *base, std::size_t size, std::size_t align) {
+    Mappings *self = From(base);
+    if (self->refuse_in == 0) return ca_block_none();
+    if (self->refuse_in > 0) --self->refuse_in;
+    const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    size = ca_round_up(size, page);
+    align = align < page ? page : align;
+    if (size == 0 || size > SIZE_MAX / 2 || align > SIZE_MAX / 4) return ca_block_none();
+    const int error = errno;
+    char *mapped = static_cast<char *>(mmap(nullptr, size + align, PROT_READ | PROT_WRITE,
+                                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    errno = error;
+    if (mapped == MAP_FAILED) return ca_block_none();
+    const std::size_t before = ca_padding_to(reinterpret_cast<std::uintptr_t>(mapped), align);
+    if (before > 0) munmap(mapped, before);
+    munmap(mapped + before + size, align - before);
+    ++self->out;
+    return ca_block_make(mapped + before, size);
+  }
+  static void Release(ca_source *base, ca_block range) {
+    munmap(range.ptr, range.size);
+    --From(base)->out;
+  }
+  static std::size_t Decommit(ca_source *base, void *ptr, std::size_t size) {
+    if (!From(base)->decommits) return 0;
+    const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    char *const begin =
+        static_cast<char *>(ptr) + ca_padding_to(reinterpret_cast<std::uintptr_t>(ptr), page);
+    char *const end =
+        reinterpret_cast<char *>(ca_round_down(reinterpret_cast<std::uintptr_t>(ptr) + size, page));
+    if (begin >= end || madvise(begin, static_cast<std::size_t>(end - begin), MADV_DONTNEED) != 0) {
+      return 0;
+    }
+    From(base)->given += static_cast<std::size_t>(end - begin);
+    return static_cast<std::size_t>(end - begin);
+  }
+  static constexpr ca_source_ops kOps = {Obtain, Release, Decommit, true, "mappings"};
+};
+constexpr ca_source_ops Mappings::kOps;
+
+struct ArenaFixture {
+  ArenaFixture() {
+    ca_arena_settings settings = {};
+    settings.slot_size = kSlot;
+    settings.slots = 20;
+    settings.retained = 2;
+    EXPECT_TRUE(ca_arena_init(&arena, mappings.get(), &settings));
+  }
+  ~ArenaFixture() {
+    EXPECT_TRUE(ca_arena_check(&arena));
+    ca_arena_destroy(&arena);
+  }
+  ca_source *get() { return ca_arena_source(&arena); }
+
+  static constexpr std::size_t kMaxAlign = kSlot;
+  static constexpr std::size_t kMaxSize = kSlot;
+  static constexpr bool kBounded = true;
+
+  Mappings mappings;
+  ca_arena arena;
+};
+
+INSTANTIATE_TYPED_TEST_SUITE_P(Arena, SourceConformance, ArenaFixture);
+
+class ArenaTest : public testing::Test {
+ protected:
+  ~ArenaTest() override {
+    EXPECT_TRUE(ca_arena_check(&arena_));
+    ca_arena_destroy(&arena_);
+  }
+
+  void Init(std::size_t slots, std::size_t retained = 0,
+            ca_arena_initialise *initialise = nullptr) {
+    ca_arena_settings settings = {};
+    settings.slot_size = kSlot;
+    settings.slots = slots;
+    settings.retained = retained;
+    settings.initialise = initialise;
+    settings.argument = &initialised_;
+    ASSERT_TRUE(ca_arena_init(&arena_, mappings_.get(), &settings));
+  }
+  unsigned char *Obtain() { return static_cast<unsigned char *>(ca_arena_obtain(&arena_)); }
+
+  Mappings mappings_;
+  ca_arena arena_ = {};
+  std::atomic<int> initialised_{0};
+};
+
+TEST_F(ArenaTest, HandsOutEverySlotOnceAndThenRefuses) {
+  Init(50);
+  std::set<void *> slots;
+  for (int i = 0; i < 50; ++i) {
+    void *slot = Obtain();
+    ASSERT_NE(slot, nullptr);
+    EXPECT_TRUE(ca_is_aligned(slot, kSlot));
+    EXPECT_TRUE(slots.insert(slot).second) << "handed out twice";
+    EXPECT_LT(ca_arena_index(&arena_, slot), 50U);
+  }
+  EXPECT_EQ(Obtain(), nullptr);
+  EXPECT_EQ(Obtain(), nullptr);
+  EXPECT_TRUE(ca_arena_check(&arena_));
+  ca_arena_release(&arena_, *slots.begin());
+  EXPECT_EQ(Obtain(), *slots.begin());
+  EXPECT_EQ(Obtain(), nullptr);
+}
+
+TEST_F(ArenaTest, TellsSlotIndexAndOwnershipByArithmetic) {
+  Init(8);
+  unsigned char *begin = Obtain();
+  unsigned char *second = Obtain();
+  ASSERT_EQ(ca_arena_index(&arena_, begin), 0U);
+  ASSERT_EQ(ca_arena_index(&arena_, second), 1U);
+  EXPECT_EQ(ca_arena_slot_size(&arena_), kSlot);
+  EXPECT_EQ(ca_arena_index(&arena_, second + kSlot - 1), 1U);
+  EXPECT_EQ(ca_arena_slot(&arena_, second + kSlot - 1), second);
+  EXPECT_EQ(ca_arena_slot(&arena_, second), second);
+  EXPECT_TRUE(ca_arena_owns(&arena_, begin));
+  EXPECT_TRUE(ca_arena_owns(&arena_, begin + 8 * kSlot - 1)) << "never used, and of the range";
+  EXPECT_FALSE(ca_arena_owns(&arena_, begin + 8 * kSlot));
+  EXPECT_FALSE(ca_arena_owns(&arena_, begin - 1));
+  EXPECT_FALSE(ca_arena_owns(&arena_, nullptr));
+  EXPECT_FALSE(ca_arena_owns(&arena_, reinterpret_cast<void *>(UINTPTR_MAX)));
+  EXPECT_FALSE(ca_arena_owns(&arena_, this));
+}
+
+TEST_F(ArenaTest, RemembersTheOwnerFromSetUntilRelease) {
+  Init(4, 1);
+  unsigned char *slot = Obtain();
+  unsigned char *other = Obtain();
+  EXPECT_EQ(ca_arena_owner(&arena_, slot), nullptr);
+  ca_arena_set_owner(&arena_, slot, this);
+  EXPECT_EQ(ca_arena_owner(&arena_, slot), this);
+  EXPECT_EQ(ca_arena_owner(&arena_, slot + kSlot - 1), this);
+  EXPECT_EQ(ca_arena_owner(&arena_, other), nullptr);
+  ca_arena_set_owner(&arena_, other, slot);
+  ca_arena_release(&arena_, slot);
+  EXPECT_EQ(ca_arena_owner(&arena_, slot), nullptr);
+  ca_arena_release(&arena_, other);  // To the decommitted ones.
+  EXPECT_EQ(ca_arena_owner(&arena_, other), nullptr);
+  EXPECT_EQ(ca_arena_owner(&arena_, slot + 3 * kSlot), nullptr) << "never used";
+}
+
+TEST_F(ArenaTest, PrefersTheSlotReleasedLastWhosePagesAreWarm) {
+  Init(8);
+  unsigned char *first = Obtain();
+  unsigned char *second = Obtain();
+  ca_arena_release(&arena_, first);
+  ca_arena_release(&arena_, second);
+  EXPECT_EQ(Obtain(), second);
+  EXPECT_EQ(Obtain(), first);
+}
+
+TEST_F(ArenaTest, KeepsContentsOfRetainedSlotsAndDropsThoseOfOthers) {
+  Init(8, 1);
+  unsigned char *kept = Obtain();
+  unsigned char *dropped = Obtain();
+  EXPECT_EQ(kept[77], 0) << "zeroed source, new slot";
+  kept[77] = dropped[77] = 9;
+  ca_arena_release(&arena_, kept);
+  EXPECT_EQ(mappings_.given, 0U);
+  ca_arena_release(&arena_, dropped);
+  EXPECT_EQ(mappings_.given, kSlot);
+  ca_arena_counts counts = ca_arena_count(&arena_);
+  EXPECT_EQ(counts.slots, 8U);
+  EXPECT_EQ(counts.used, 2U);
+  EXPECT_EQ(counts.resident, 1U);
+  EXPECT_EQ(counts.decommitted, 1U);
+  ASSERT_EQ(Obtain(), kept) << "one with pages first";
+  EXPECT_EQ(kept[77], 9);
+  ASSERT_EQ(Obtain(), dropped) << "then one that was used before, to touch few";
+  EXPECT_EQ(dropped[77], 0);
+  EXPECT_EQ(ca_arena_count(&arena_).used, 2U);
+}
+
+TEST_F(ArenaTest, RetainsAllIfNotToldOtherwise) {
+  Init(30);
+  std::vector<void *> slots;
+  while (void *slot = Obtain()) slots.push_back(slot);
+  for (void *slot : slots) ca_arena_release(&arena_, slot);
+  EXPECT_EQ(ca_arena_count(&arena_).resident, 30U);
+  EXPECT_EQ(mappings_.given, 0U);
+}
+
+TEST_F(ArenaTest, TrimGivesPagesBackDownToWhatIsRetained) {
+  Init(10);
+  std::vector<void *> slots;
+  while (void *slot = Obtain()) slots.push_back(slot);
+  EXPECT_EQ(ca_arena_trim(&arena_, 0), 0U) << "nothing is idle";
+  for (void *slot : slots) ca_arena_release(&arena_, slot);
+  EXPECT_EQ(ca_arena_trim(&arena_, 10), 0U);
+  EXPECT_EQ(ca_arena_trim(&arena_, SIZE_MAX), 0U);
+  EXPECT_EQ(ca_arena_trim(&arena_, 7), 3 * kSlot);
+  EXPECT_EQ(ca_arena_count(&arena_).resident, 7U);
+  EXPECT_TRUE(ca_arena_check(&arena_));
+  EXPECT_EQ(ca_arena_trim(&arena_, 7), 0U);
+  EXPECT_EQ(ca_arena_trim(&arena_, 0), 7 * kSlot);
+  EXPECT_EQ(mappings_.given, 10 * kSlot);
+  EXPECT_EQ(ca_arena_count(&arena_).resident, 0U);
+  EXPECT_EQ(ca_arena_count(&arena_).decommitted, 10U);
+  for (int i = 0; i < 10; ++i) EXPECT_NE(Obtain(), nullptr);
+}
+
+TEST_F(ArenaTest, ASlotWhosePagesAreNotTakenBackStaysResident) {
+  Init(4, 1);
+  mappings_.decommits = false;
+  unsigned char *slots[] = {Obtain(), Obtain(), Obtain()};
+  for (unsigned char *slot : slots) {
+    slot[5] = 1;
+    ca_arena_release(&arena_, slot);
+  }
+  EXPECT_EQ(ca_arena_count(&arena_).resident, 3U);
+  EXPECT_EQ(ca_arena_count(&arena_).decommitted, 0U);
+  EXPECT_EQ(ca_arena_trim(&arena_, 0), 0U);
+  EXPECT_EQ(ca_arena_count(&arena_).resident, 3U);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Obtain()[5], 1);
+}
+
+void Initialise(void *slot, std::size_t slot_size, void *argument) {
+  ++*static_cast<std::atomic<int> *>(argument);
+  EXPECT_EQ(slot_size, kSlot);
+  EXPECT_EQ(static_cast<unsigned char *>(slot)[100], 0) << "nothing of an earlier use";
+  std::memset(slot, 0xC0, slot_size);
+}
+
+TEST_F(ArenaTest, InitialisesASlotBeforeItsFirstUseAndAfterItsPagesWentBack) {
+  Init(3, 1, Initialise);
+  EXPECT_EQ(initialised_, 0);
+  unsigned char *first = Obtain();
+  EXPECT_EQ(initialised_, 1);
+  EXPECT_EQ(first[kSlot - 1], 0xC0);
+  unsigned char *second = Obtain();
+  EXPECT_EQ(initialised_, 2);
+  first[100] = 1;
+  ca_arena_release(&arena_, first);
+  ca_arena_release(&arena_, second);
+  ASSERT_EQ(Obtain(), first);
+  EXPECT_EQ(initialised_, 2) << "its pages were kept";
+  EXPECT_EQ(first[100], 1);
+  ASSERT_EQ(Obtain(), second);
+  EXPECT_EQ(initialised_, 3);
+  EXPECT_EQ(second[100], 0xC0);
+}
+
+TEST_F(ArenaTest, RefusesSettingsOutOfRange) {
+  const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  const std::size_t bad[][2] = {{0, 1},
+                                {page / 2, 1},
+                                {page + 1, 1},
+                                {3 * page, 1},
+                                {page, 0},
+                                {page, UINT32_MAX},
+                                {page, SIZE_MAX},
+                                {kSlot, SIZE_MAX / 2},
+                                {std::size_t{1} << 63, 1},
+                                {std::size_t{1} << 62, 2},
+                                {std::size_t{1} << 62, 5},
+                                {SIZE_MAX, 1}};
+  for (const auto &[slot_size, slots] : bad) {
+    ca_arena arena;
+    ca_arena_settings settings = {};
+    settings.slot_size = slot_size;
+    settings.slots = slots;
+    EXPECT_FALSE(ca_arena_init(&arena, mappings_.get(), &settings)) << slot_size << " x " << slots;
+    EXPECT_EQ(ca_arena_obtain(&arena), nullptr);
+    EXPECT_EQ(mappings_.out, 0);
+    ca_arena_destroy(&arena);
+  }
+}
+
+TEST_F(ArenaTest, ASourceThatRefusesLeavesNothingObtained) {
+  for (int refused = 0; refused < 2; ++refused) {
+    mappings_.refuse_in = refused;
+    ca_arena_settings settings = {};
+    settings.slot_size = kSlot;
+    settings.slots = 4;
+    EXPECT_FALSE(ca_arena_init(&arena_, mappings_.get(), &settings));
+    EXPECT_EQ(mappings_.out, 0);
+    EXPECT_EQ(ca_arena_obtain(&arena_), nullptr);
+    EXPECT_TRUE(ca_block_is_none(ca_source_obtain(ca_arena_source(&arena_), 1, 1)));
+    EXPECT_EQ(ca_arena_count(&arena_).slots, 0U);
+    EXPECT_FALSE(ca_arena_owns(&arena_, nullptr));
+    EXPECT_EQ(ca_arena_trim(&arena_, 0), 0U);
+    EXPECT_TRUE(ca_arena_check(&arena_));
+    ca_arena_destroy(&arena_);
+  }
+  mappings_.refuse_in = 2;
+  Init(4);
+  EXPECT_NE(Obtain(), nullptr);
+}
+
+TEST_F(ArenaTest, DestroyReturnsEverythingAlsoSlotsThatAreOut) {
+  Init(4);
+  Obtain();
+  EXPECT_EQ(mappings_.out, 2);
+  ca_arena_destroy(&arena_);
+  EXPECT_EQ(mappings_.out, 0);
+  EXPECT_EQ(Obtain(), nullptr);
+  ca_arena_destroy(&arena_);
+  ca_arena zero = {};
+  EXPECT_EQ(ca_arena_obtain(&zero), nullptr);
+  ca_arena_destroy(&zero);
+}
+
+TEST_F(ArenaTest, ASourceThatIsNotZeroedWillDo) {
+  static char memory[1 << 20];
+  std::memset(memory, 0xFF, sizeof memory);
+  ca_buffer buffer;
+  ca_buffer_init(&buffer, memory, sizeof memory);
+  ca_arena arena;
+  ca_arena_settings settings = {};
+  settings.slot_size = kSlot;
+  settings.slots = 10;
+  settings.retained = 3;
+  ASSERT_TRUE(ca_arena_init(&arena, ca_buffer_source(&buffer), &settings));
+  std::vector<void *> slots;
+  for (std::size_t i = 0; i < 10; ++i) {
+    EXPECT_EQ(ca_arena_owner(&arena, reinterpret_cast<void *>(arena.begin + i * kSlot)), nullptr);
+  }
+  while (void *slot = ca_arena_obtain(&arena)) slots.push_back(slot);
+  EXPECT_EQ(slots.size(), 10U);
+  for (void *slot : slots) ca_arena_release(&arena, slot);
+  EXPECT_EQ(ca_arena_count(&arena).resident, 10U) << "it takes no pages back";
+  EXPECT_TRUE(ca_arena_check(&arena));
+  ca_arena_destroy(&arena);
+  EXPECT_EQ(buffer.out, 0U);
+}
+
+TEST_F(ArenaTest, ServesAsASourceUpToASlot) {
+  Init(4);
+  ca_source *source = ca_arena_source(&arena_);
+  EXPECT_TRUE(ca_block_is_none(ca_source_obtain(source, kSlot + 1, 1)));
+  EXPECT_TRUE(ca_block_is_none(ca_source_obtain(source, 1, 2 * kSlot)));
+  EXPECT_EQ(ca_arena_count(&arena_).used, 0U);
+  const ca_block range = ca_source_obtain(source, 1, 1);
+  EXPECT_EQ(range.size, kSlot);
+  auto *bytes = static_cast<unsigned char *>(range.ptr);
+  bytes[0] = bytes[kSlot / 2] = 1;
+  EXPECT_EQ(ca_source_decommit(source, bytes + kSlot / 2, kSlot / 2), kSlot / 2);
+  EXPECT_EQ(bytes[0], 1);
+  EXPECT_EQ(bytes[kSlot / 2], 0);
+  ca_source_release(source, range);
+  EXPECT_EQ(ca_arena_count(&arena_).resident, 1U);
+}
+
+TEST_F(ArenaTest, ToolsSeeTouchesOfAnIdleSlot) {
+  if (!ca_poison_is_seen()) GTEST_SKIP() << "neither AddressSanitizer nor Valgrind";
+  Init(4, 1);
+  unsigned char *slot = Obtain();
+  EXPECT_FALSE(ca_is_poisoned(slot));
+  ca_arena_release(&arena_, slot);
+  EXPECT_TRUE(ca_is_poisoned(slot));
+  EXPECT_TRUE(ca_is_poisoned(slot + kSlot - 1));
+  ASSERT_EQ(Obtain(), slot);
+  EXPECT_FALSE(ca_is_poisoned(slot));
+  EXPECT_FALSE(ca_is_poisoned(slot + kSlot - 1));
+}
+
+TEST_F(ArenaTest, CheckFindsDamage) {
+  Init(8, 2);
+  unsigned char *slots[5];
+  for (unsigned char *&slot : slots) slot = Obtain();
+  for (int i = 0; i < 4; ++i) ca_arena_release(&arena_, slots[i]);
+  ASSERT_TRUE(ca_arena_check(&arena_));
+  const ca_arena good = arena_;
+  const auto damaged = [&](auto damage) {
+    const std::vector<std::uint64_t> places(good.places, good.places + 8);
+    damage();
+    const bool found = !ca_arena_check(&arena_);
+    arena_ = good;
+    std::copy(places.begin(), places.end(), good.places);
+    EXPECT_TRUE(ca_arena_check(&arena_));
+    return found;
+  };
+  EXPECT_TRUE(damaged([&] { arena_.begin += 4096; }));
+  EXPECT_TRUE(damaged([&] { arena_.size -= kSlot; }));
+  EXPECT_TRUE(damaged([&] { arena_.fresh = 9; }));
+  EXPECT_TRUE(damaged([&] { arena_.fresh = 6; })) << "a used slot in no state";
+  EXPECT_TRUE(damaged([&] { arena_.fresh = 1; })) << "an idle slot that was never used";
+  EXPECT_TRUE(damaged([&] { arena_.resident = 0; })) << "idle slots lost";
+  EXPECT_TRUE(damaged([&] { arena_.resident = 5; })) << "a slot that is out";
+  EXPECT_TRUE(damaged([&] { arena_.resident = 100; })) << "no slot at all";
+  EXPECT_TRUE(damaged([&] { arena_.resident = arena_.decommitted; })) << "on both stacks";
+  EXPECT_TRUE(damaged([&] { arena_.places[1] = std::uint64_t{2} << 32 | 2; })) << "a ring";
+  EXPECT_TRUE(damaged([&] { arena_.places[1] = std::uint64_t{2} << 32; })) << "cut short";
+  EXPECT_TRUE(damaged([&] { arena_.places[0] |= 3; })) << "not ended";
+  EXPECT_TRUE(damaged([&] { arena_.places[4] = 0; })) << "in no state";
+  arena_.owners[0] = this;
+  EXPECT_FALSE(ca_arena_check(&arena_)) << "an idle slot with an owner";
+  arena_.owners[0] = nullptr;
+}
+
+using ArenaDeathTest = ArenaTest;
+
+TEST_F(ArenaDeathTest, AReleaseOfWhatIsNotOutIsReported) {
+  Init(8, 1);
+  unsigned char *kept = Obtain();
+  unsigned char *dropped = Obtain();
+  unsigned char *out = Obtain();
+  ca_arena_release(&arena_, kept);
+  ca_arena_release(&arena_, dropped);
+  const auto release = [&](void *ptr) { ca_arena_release(&arena_, ptr); };
+  EXPECT_DEATH(release(kept), "context_allocator: release\\(0x[0-9a-f]+\\): .*released twice");
+  EXPECT_DEATH(release(dropped), "released twice");
+  EXPECT_DEATH(release(out + kSlot), "is not out") << "never used";
+  EXPECT_DEATH(release(out + 16), "not a slot of this arena");
+  EXPECT_DEATH(release(out + 8 * kSlot), "not a slot of this arena");
+  EXPECT_DEATH(release(reinterpret_cast<void *>(arena_.begin - kSlot)), "not a slot");
+  EXPECT_DEATH(release(nullptr), "release\\(0x0\\): not a slot");
+  EXPECT_DEATH(release(this), "not a slot");
+  ca_arena_release(&arena_, out);
+}
+
+TEST_F(ArenaTest, AModelAgreesAfterEachOfManySteps) {
+  constexpr std::size_t kSlots = 24;
+  constexpr std::size_t kRetained = 5;
+  for (unsigned seed = 1; seed <= 8; ++seed) {
+    std::mt19937 random(seed);
+    Init(kSlots, kRetained, Initialise);
+    std::vector<unsigned char *> out;
+    std::size_t resident = 0;
+    std::size_t decommitted = 0;
+    std::size_t used = 0;
+    int initialised = initialised_;
+    for (int step = 0; step < 2000; ++step) {
+      const auto choice = random() % 100;
+      if (choice < 48) {
+        unsigned char *slot = Obtain();
+        ASSERT_EQ(slot == nullptr, out.size() == kSlots);
+        if (slot != nullptr) {
+          EXPECT_EQ(ca_arena_owner(&arena_, slot), nullptr);
+          for (const unsigned char *other : out) ASSERT_NE(slot, other);
+          if (resident > 0) {
+            --resident;
+          } else {
+            ++initialised;
+            decommitted > 0 ? --decommitted : ++used;
+          }
+          slot[100] = 1;
+          ca_arena_set_owner(&arena_, slot, slot + 1);
+          out.push_back(slot);
+        }
+      } else if (choice < 97 && !out.empty()) {
+        std::swap(out[random() % out.size()], out.back());
+        ASSERT_EQ(ca_arena_owner(&arena_, out.back() + random() % kSlot), out.back() + 1);
+        ca_arena_release(&arena_, out.back());
+        out.pop_back();
+        ++(resident < kRetained ? resident : decommitted);
+      } else if (choice >= 97) {
+        const std::size_t keep = random() % 8;
+        const std::size_t more = resident > keep ? resident - keep : 0;
+        ASSERT_EQ(ca_arena_trim(&arena_, keep), more * kSlot);
+        resident -= more;
+        decommitted += more;
+      }
+      const ca_arena_counts counts = ca_arena_count(&arena_);
+      ASSERT_EQ(counts.resident, resident) << "seed " << seed << " step " << step;
+      ASSERT_EQ(counts.decommitted, decommitted);
+      ASSERT_EQ(counts.used, used);
+      ASSERT_EQ(out.size() + resident + decommitted, used);
+      ASSERT_EQ(initialised_, initialised);
+      ASSERT_TRUE(ca_arena_check(&arena_)) << "seed " << seed << " step " << step;
+    }
+    ca_arena_destroy(&arena_);
+  }
+}
+
+// Each thread stamps what it obtains and finds its stamp again: a slot has one holder at a time.
+TEST_F(ArenaTest, ManyThreadsNeverHoldTheSameSlot) {
+  constexpr int kThreads = 4;
+  constexpr int kRounds = 4000;
+  for (const std::size_t retained : {0, 3}) {
+    Init(10, retained);
+    std::atomic<int> refused{0};
+    std::vector<std::thread> threads;
+    for (int thread = 1; thread <= kThreads; ++thread) {
+      threads.emplace_back([&, thread] {
+        std::uint32_t random = static_cast<std::uint32_t>(thread);
+        std::vector<int *> held;
+        for (int round = 0; round < kRounds; ++round) {
+          random = random * 1664525 + 1013904223;
+          if ((random >> 16) % 2 == 0 && held.size() < 4) {
+            int *slot = static_cast<int *>(ca_arena_obtain(&arena_));
+            if (slot == nullptr) {
+              ++refused;
+              continue;
+            }
+            ASSERT_EQ(ca_arena_owner(&arena_, slot), nullptr);
+            ca_arena_set_owner(&arena_, slot, &held);
+            slot[0] = slot[kSlot / sizeof(int) - 1] = thread;
+            held.push_back(slot);
+          } else if (!held.empty()) {
+            int *slot = held.front();
+            held.erase(held.begin());
+            ASSERT_EQ(slot[0], thread);
+            ASSERT_EQ(slot[kSlot / sizeof(int) - 1], thread);
+            ASSERT_EQ(ca_arena_owner(&arena_, slot), &held);
+            ca_arena_release(&arena_, slot);
+          }
+          if (thread == 1 && retained > 0 && round % 64 == 0) {
+            ca_arena_trim(&arena_, 1);
+            ASSERT_LE(ca_arena_count(&arena_).resident, 3U);
+          }
+        }
+        for (int *slot : held) ca_arena_release(&arena_, slot);
+      });
+    }
+    for (std::thread &thread : threads) thread.join();
+    EXPECT_TRUE(ca_arena_check(&arena_));
+    const ca_arena_counts counts = ca_arena_count(&arena_);
+    EXPECT_EQ(counts.used, counts.resident + counts.decommitted);
+    ca_arena_destroy(&arena_);
+  }
+}
+
+// As many slots as threads: whoever asks must be served, although stacks and counter are looked at
+// one after the other.
+TEST_F(ArenaTest, NoThreadIsRefusedWhileASlotIsIdle) {
+  constexpr int kThreads = 4;
+  for (const std::size_t retained : {0, 1}) {
+    Init(kThreads, retained);
+    std::vector<std::thread> threads;
+    std::atomic<int> refused{0};
+    for (int thread = 0; thread < kThreads; ++thread) {
+      threads.emplace_back([&] {
+        for (int round = 0; round < 5000; ++round) {
+          void *slot = ca_arena_obtain(&arena_);
+          if (slot == nullptr) {
+            ++refused;
+          } else {
+            ca_arena_release(&arena_, slot);
+          }
+        }
+      });
+    }
+    for (std::thread &thread : threads) thread.join();
+    EXPECT_EQ(refused, 0);
+    EXPECT_TRUE(ca_arena_check(&arena_));
+    ca_arena_destroy(&arena_);
+  }
+}
+
+}  // namespace
