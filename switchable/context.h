@@ -1,0 +1,121 @@
+/* switchable/context.h - one coroutine's memory: made in O(1), gone in O(1), whatever leaked.
+ *
+ * Idea        a context is a slot of an arena: its header, then a local allocator over the rest.
+ *             While a thread has it swapped in, that thread's malloc is served from it. Whose a
+ *             block is follows from its address alone, so it may be freed by anybody, anywhere:
+ *             by the thread that holds the context at once; by another through a lock-free list,
+ *             kept in the freed blocks themselves, which the context takes in when it is next
+ *             swapped in, or when it would else refuse a request.
+ * Cost        create, destroy, reset, swap: O(1). A swap takes in what was freed by others
+ *             meanwhile: O(1) each. Destroy gives pages back when more slots than `retained` are
+ *             idle: then the kernel's time for the pages touched.
+ * Overhead    one header of CA_CONTEXT_OVERHEAD bytes a context, 12 bytes a slot; 8 bytes a block
+ *             and padding to 16.
+ * Holding     a context is held by the thread that it is swapped in on, and by nobody while it is
+ *             parked. It may be created on one thread, swapped in on another, destroyed on a third.
+ * Handles     a ca_context is a value that carries a generation: used after destroy, it is
+ *             recognised and refused, also when its slot serves another context.
+ * Errors      values; a failed call changes nothing.
+ * Threads     any function from any thread; two that need to hold the same context at the same
+ *             time: one of them gets CA_CONTEXT_HELD.
+ */
+#ifndef CONTEXT_ALLOCATOR_SWITCHABLE_CONTEXT_H_
+#define CONTEXT_ALLOCATOR_SWITCHABLE_CONTEXT_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ca_context_header;
+
+/* A handle: copy it freely. All-zero is no context. */
+typedef struct ca_context {
+  struct ca_context_header *header;
+  uint64_t generation;
+} ca_context;
+
+typedef enum ca_context_result {
+  CA_CONTEXT_DONE = 0,
+  CA_CONTEXT_GONE = 1,     /* No context, or one that was destroyed. */
+  CA_CONTEXT_HELD = 2,     /* Swapped in somewhere, or just being reset or destroyed. */
+  CA_CONTEXT_OCCUPIED = 3, /* This thread has another context swapped in. */
+} ca_context_result;
+
+/* Slots of one size. */
+typedef struct ca_context_class {
+  size_t slot_size; /* A power of two, 4096 or more. */
+  size_t slots;     /* How many: address space only, until they are used. */
+  size_t retained;  /* Idle slots whose pages are kept for the next context; 0: all. */
+} ca_context_class;
+
+enum { CA_CONTEXT_CLASSES = 4, CA_CONTEXT_OVERHEAD = 320, CA_CONTEXT_NAME_SIZE = 24 };
+
+/* All-zero is sane: 65,536 slots of 64 KiB and of 1 MiB, 1,024 of 64 MiB, fewer where the address
+ * space is limited. Unused classes are zero; the others are in rising order of slot size. */
+typedef struct ca_contexts_settings {
+  ca_context_class classes[CA_CONTEXT_CLASSES];
+} ca_contexts_settings;
+
+/* All-zero is sane. */
+typedef struct ca_context_settings {
+  size_t budget;    /* Bytes for blocks, with their overheads; 0: what a slot of 1 MiB holds. Over
+                     * it, an allocation in this context is refused, and nobody else notices. */
+  const char *name; /* For reports: copied, and cut to 23 characters. NULL: none. */
+} ca_context_settings;
+
+typedef struct ca_context_counts {
+  size_t budget;          /* Bytes that blocks may take. */
+  size_t used;            /* Bytes that they take now, freed ones that can't be reused included. */
+  uint64_t allocations;   /* Blocks handed out since creation or reset. */
+  uint64_t deallocations; /* Blocks taken back, by whomever they were freed. */
+  uint64_t taken_in;      /* Of these, freed by who did not hold the context. */
+  uint64_t refusals;      /* Requests refused. */
+  char name[CA_CONTEXT_NAME_SIZE];
+} ca_context_counts;
+
+/* Reserves the address space of all contexts of the process. Optional: the first create does it
+ * with all-zero settings. Returns false if it was done before, if a setting is out of range, or if
+ * even an eighth of the slots can't be had. Not undone. */
+bool ca_contexts_init(const ca_contexts_settings *settings);
+
+/* Gives the pages of idle slots back to the operating system. Returns the bytes given back. */
+size_t ca_contexts_trim(void);
+
+/* Makes a context, parked. settings may be NULL: all zero. Returns the all-zero handle if the
+ * budget is larger than the largest slot holds, or if all slots that could hold it are taken. */
+ca_context ca_context_create(const ca_context_settings *settings);
+
+/* Makes this thread hold the context, and what was current in it current here: the context itself
+ * the first time. HELD if it is swapped in already, here or elsewhere. */
+ca_context_result ca_context_swap_in(ca_context context);
+
+/* Parks the context that this thread holds, makes current again what was before, and returns the
+ * handle: all-zero if there was none. */
+ca_context ca_context_swap_out(void);
+
+/* Forgets every block. Requires, else HELD, that it is parked or swapped in on this thread. */
+ca_context_result ca_context_reset(ca_context context);
+
+/* Ends the context; its blocks are gone, its memory free for others. HELD if it is swapped in, also
+ * on this thread: a coroutine can't destroy the ground that it stands on. */
+ca_context_result ca_context_destroy(ca_context context);
+
+/* What the context was asked and what it used. Exact while it is parked or held here; from another
+ * thread the counts may be of different moments. All-zero if it is gone. */
+ca_context_counts ca_context_count(ca_context context);
+
+/* Whether the context's invariants hold. O(1); requires that it is parked or held here. False if it
+ * is gone. */
+bool ca_context_check(ca_context context);
+
+static inline bool ca_context_is_none(ca_context context) { return context.header == NULL; }
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CONTEXT_ALLOCATOR_SWITCHABLE_CONTEXT_H_ */

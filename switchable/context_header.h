@@ -1,0 +1,84 @@
+/* switchable/context_header.h - what stands at the beginning of a context's slot.
+ *
+ * Private to //switchable: the front end allocates from, frees into and resizes in contexts by the
+ * functions below.
+ */
+#ifndef CONTEXT_ALLOCATOR_SWITCHABLE_CONTEXT_HEADER_H_
+#define CONTEXT_ALLOCATOR_SWITCHABLE_CONTEXT_HEADER_H_
+
+#include "allocators/allocator.h"
+#include "allocators/bump/bump.h"
+#include "switchable/context.h"
+#include "switchable/current.h"
+#include "switchable/thread_state.h"
+
+/* Values of `foreign` that are no block. */
+#define CA_FOREIGN_GONE ((void *)1) /* Destroyed: nothing may be freed into it. */
+#define CA_FOREIGN_ORPHANED                                            \
+  ((void *)2) /* Its owner left: whoever frees the last block ends it. \
+               */
+
+/* Invariant, while generation != 0:
+ *  - allocator's check holds, and allocator lies in `local`;
+ *  - deallocations <= allocations, taken_in <= deallocations;
+ *  - holder is the generation (parked), the address of the state of the thread that has it swapped
+ *    in, or of this header itself (being reset, destroyed or resized into, or orphaned);
+ *  - foreign is NULL, a block of this slot, or CA_FOREIGN_ORPHANED.
+ * All but foreign, outstanding and holder are written by the holder only. */
+typedef struct ca_context_header {
+  ca_allocator *allocator;
+  size_t slot_size;
+  uint64_t generation; /* 0: no context lives here. */
+  uintptr_t holder;    /* Atomic. */
+  uint64_t allocations;
+  uint64_t deallocations;
+  uint64_t taken_in;
+  uint64_t refusals;
+  /* Other threads write these two: a line of their own. */
+  void *foreign __attribute__((aligned(64))); /* Atomic: blocks freed by others, newest first. */
+  int64_t outstanding; /* Atomic: once orphaned, the blocks that are still out. */
+  ca_current current;  /* While parked: what will be current when it is swapped in. */
+  size_t budget;
+  char name[CA_CONTEXT_NAME_SIZE];
+  ca_bump local;
+} ca_context_header;
+
+/* The context whose slot ptr lies in, alive or not; NULL if ptr lies in none: any ptr. */
+ca_context_header *ca_context_header_find(const void *ptr);
+
+/* The bounds of all slots: a cheap first test, written once before the first context exists. */
+extern uintptr_t ca_context_slots_begin __attribute__((visibility("hidden")));
+extern uintptr_t ca_context_slots_size __attribute__((visibility("hidden")));
+
+static inline ca_context_header *ca_context_header_of(const void *ptr) {
+  /* Relaxed: whoever holds a block of a context got it after the bounds were written. */
+  const uintptr_t begin = __atomic_load_n(&ca_context_slots_begin, __ATOMIC_RELAXED);
+  const uintptr_t size = __atomic_load_n(&ca_context_slots_size, __ATOMIC_RELAXED);
+  return CA_LIKELY((uintptr_t)ptr - begin >= size) ? NULL : ca_context_header_find(ptr);
+}
+
+/* Requires that this thread holds self. */
+ca_block ca_context_header_allocate(ca_context_header *self, size_t size, size_t align);
+
+/* Ends the life of a block of self, whoever holds it. size 0: not known. `call` is named in the
+ * report of a misuse. */
+void ca_context_header_deallocate(ca_context_header *self, void *ptr, size_t size,
+                                  const char *call);
+
+/* Resizes a block of self, which stays its owner if this thread holds it or if it is parked. If it
+ * is held elsewhere, the block stays where it is if the new size fits, and else moves to the global
+ * allocator. None if whoever has to serve it refuses. */
+ca_block ca_context_header_reallocate(ca_context_header *self, void *ptr, size_t new_size,
+                                      size_t align, const char *call);
+
+size_t ca_context_header_usable_size(const ca_context_header *self, const void *ptr,
+                                     const char *call);
+
+/* Makes a context for the calling thread itself. NULL as ca_context_create() says. */
+ca_context_header *ca_context_header_create(const ca_context_settings *settings);
+
+/* Ends a context that this thread holds: at once if no block is out, else when the last is freed.
+ */
+void ca_context_header_orphan(ca_context_header *self);
+
+#endif /* CONTEXT_ALLOCATOR_SWITCHABLE_CONTEXT_HEADER_H_ */

@@ -1,0 +1,67 @@
+/* switchable/life_test.c - malloc before main, in constructors, at exit: a C program, linked with
+ * //switchable:malloc dynamically and fully statically. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "switchable/malloc.h"
+#include "switchable/switchable.h"
+
+static int served; /* Stages whose memory was right. */
+
+static void stage(void) {
+  char *const ptr = malloc(100);
+  char *const more = realloc(ptr, 1000);
+  void *aligned = NULL;
+  if (more != NULL && posix_memalign(&aligned, 256, 10) == 0) {
+    memset(more, 1, malloc_usable_size(more));
+    served++;
+  }
+  free(more);
+  free(aligned);
+}
+
+static void before_everything(int argc, char **argv, char **environment) {
+  (void)argc;
+  (void)argv;
+  (void)environment;
+  stage();
+}
+
+__attribute__((section(".preinit_array"),
+               used)) static void (*const preinit)(int, char **, char **) = before_everything;
+
+__attribute__((constructor(101))) static void first_constructor(void) { stage(); }
+
+/* A context works before main, too. */
+__attribute__((constructor)) static void last_constructor(void) {
+  const ca_context context = ca_context_create(NULL);
+  if (ca_context_swap_in(context) == CA_CONTEXT_DONE) {
+    stage();
+    ca_context_swap_out();
+  }
+  ca_context_destroy(context);
+}
+
+static void at_exit(void) {
+  stage();
+  if (served != 5) {
+    fprintf(stderr, "%d of 5 stages were served\n", served);
+    _exit(1);
+  }
+}
+
+__attribute__((destructor)) static void destructor(void) {
+  stage();
+  if (served != 6) {
+    _exit(1);
+  }
+}
+
+int main(void) {
+  atexit(at_exit);
+  stage();
+  return served == 4 ? 0 : 1;
+}

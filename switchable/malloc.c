@@ -1,0 +1,211 @@
+/* malloc and its family, in the place of libc's: see switchable/malloc.h. */
+#define _GNU_SOURCE
+#include "switchable/malloc.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "switchable/context.h"
+#include "switchable/context_header.h"
+#include "switchable/global.h"
+#include "switchable/thread_state.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* What glibc calls its own, whoever is malloc. */
+void *__libc_malloc(size_t size);
+void __libc_free(void *ptr);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *ptr, size_t size);
+void *__libc_memalign(size_t align, size_t size);
+
+/* In a fully static program there is neither a next library nor, unless something else needs it,
+ * a dlsym() to find it. */
+__attribute__((weak)) void *dlsym(void *restrict handle, const char *restrict name);
+
+static void *next_symbol(const char *name) { return dlsym == NULL ? NULL : dlsym(RTLD_NEXT, name); }
+
+typedef size_t usable_size_function(void *ptr);
+
+/* glibc has no other name for this one. Relaxed: every thread finds the same. */
+static usable_size_function *next_usable_size(void) {
+  static usable_size_function *found;
+  usable_size_function *function = __atomic_load_n(&found, __ATOMIC_RELAXED);
+  if (function == NULL) {
+    void *const symbol = next_symbol("malloc_usable_size");
+    memcpy(&function, &symbol, sizeof function);
+    __atomic_store_n(&found, function, __ATOMIC_RELAXED);
+  }
+  return function;
+}
+
+/* The size word in front of a glibc 2.x chunk: bits 0 to 2 are flags, bit 1 says "mapped"; a chunk
+ * that isn't mapped reaches over the next one's first word (malloc/malloc.c of glibc). */
+static size_t glibc_chunk_size(const void *ptr) {
+  size_t word;
+  memcpy(&word, (const char *)ptr - sizeof word, sizeof word);
+  return (word & ~(size_t)7) - ((word & 2) != 0 ? 2 : 1) * sizeof word;
+}
+
+void *ca_global_malloc(size_t size) { return __libc_malloc(size); }
+void ca_global_free(void *ptr) { __libc_free(ptr); }
+void *ca_global_realloc(void *ptr, size_t size) { return __libc_realloc(ptr, size); }
+void *ca_global_memalign(size_t align, size_t size) { return __libc_memalign(align, size); }
+size_t ca_global_usable_size(void *ptr) {
+  usable_size_function *const next = next_usable_size();
+  return next == NULL ? glibc_chunk_size(ptr) : next(ptr);
+}
+
+static void *or_no_memory(ca_block block) {
+  if (CA_UNLIKELY(ca_block_is_none(block))) {
+    errno = ENOMEM;
+  }
+  return block.ptr;
+}
+
+CA_COLD static void *refuse(int error) {
+  errno = error;
+  return NULL;
+}
+
+/* C lets a size of 0 be served; it is served by a block of its own, as glibc does. */
+static size_t at_least_one(size_t size) { return size + (size == 0); }
+
+static void *allocate_in(ca_context_header *current, size_t size, size_t align) {
+  if (CA_UNLIKELY(size > PTRDIFF_MAX)) {
+    return refuse(ENOMEM);
+  }
+  return or_no_memory(ca_context_header_allocate(current, at_least_one(size), align));
+}
+
+EXPORT void *malloc(size_t size) {
+  ca_context_header *const current = ca_thread_state_get()->current;
+  return CA_LIKELY(current == NULL) ? __libc_malloc(size)
+                                    : allocate_in(current, size, CA_ALIGN_DEFAULT);
+}
+
+EXPORT void free(void *ptr) {
+  ca_context_header *const owner = ca_context_header_of(ptr);
+  if (CA_LIKELY(owner == NULL)) {
+    __libc_free(ptr);
+  } else {
+    ca_context_header_deallocate(owner, ptr, 0, "free");
+  }
+}
+
+EXPORT void *calloc(size_t count, size_t size) {
+  ca_context_header *const current = ca_thread_state_get()->current;
+  if (CA_LIKELY(current == NULL)) {
+    return __libc_calloc(count, size);
+  }
+  size_t bytes;
+  if (CA_UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) {
+    return refuse(ENOMEM);
+  }
+  void *const ptr = allocate_in(current, bytes, CA_ALIGN_DEFAULT);
+  return ptr == NULL ? NULL : memset(ptr, 0, bytes);
+}
+
+EXPORT void *realloc(void *ptr, size_t size) {
+  if (ptr == NULL) {
+    return malloc(size);
+  }
+  ca_context_header *const owner = ca_context_header_of(ptr);
+  if (CA_LIKELY(owner == NULL)) {
+    return __libc_realloc(ptr, size);
+  }
+  if (size == 0) { /* glibc frees. */
+    ca_context_header_deallocate(owner, ptr, 0, "realloc");
+    return NULL;
+  }
+  if (CA_UNLIKELY(size > PTRDIFF_MAX)) {
+    return refuse(ENOMEM);
+  }
+  return or_no_memory(ca_context_header_reallocate(owner, ptr, size, CA_ALIGN_DEFAULT, "realloc"));
+}
+
+EXPORT void *reallocarray(void *ptr, size_t count, size_t size) {
+  size_t bytes;
+  if (CA_UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) {
+    return refuse(ENOMEM);
+  }
+  return realloc(ptr, bytes);
+}
+
+/* `align` is a power of two. */
+static void *allocate_aligned(size_t align, size_t size) {
+  ca_context_header *const current = ca_thread_state_get()->current;
+  return current == NULL ? __libc_memalign(align, size) : allocate_in(current, size, align);
+}
+
+EXPORT void *memalign(size_t align, size_t size) {
+  return ca_is_power_of_two(align) ? allocate_aligned(align, size) : refuse(EINVAL);
+}
+
+EXPORT void *aligned_alloc(size_t align, size_t size) { return memalign(align, size); }
+
+EXPORT int posix_memalign(void **result, size_t align, size_t size) {
+  if (!ca_is_power_of_two(align) || align % sizeof(void *) != 0) {
+    return EINVAL;
+  }
+  const int saved = errno;
+  void *const ptr = allocate_aligned(align, size);
+  errno = saved; /* It reports by its result alone. */
+  if (ptr == NULL) {
+    return ENOMEM;
+  }
+  *result = ptr;
+  return 0;
+}
+
+static size_t page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
+
+EXPORT void *valloc(size_t size) { return allocate_aligned(page_size(), size); }
+
+EXPORT void *pvalloc(size_t size) {
+  const size_t page = page_size();
+  if (CA_UNLIKELY(size > PTRDIFF_MAX)) {
+    return refuse(ENOMEM);
+  }
+  return allocate_aligned(page, ca_round_up(at_least_one(size), page));
+}
+
+EXPORT size_t malloc_usable_size(void *ptr) {
+  if (ptr == NULL) {
+    return 0;
+  }
+  const ca_context_header *const owner = ca_context_header_of(ptr);
+  return owner == NULL ? ca_global_usable_size(ptr)
+                       : ca_context_header_usable_size(owner, ptr, "malloc_usable_size");
+}
+
+EXPORT void free_sized(void *ptr, size_t size) {
+  ca_context_header *const owner = ca_context_header_of(ptr);
+  if (CA_LIKELY(owner == NULL)) {
+    __libc_free(ptr);
+  } else {
+    ca_context_header_deallocate(owner, ptr, at_least_one(size), "free_sized");
+  }
+}
+
+EXPORT void free_aligned_sized(void *ptr, size_t align, size_t size) {
+  (void)align;
+  free_sized(ptr, size);
+}
+
+EXPORT int malloc_trim(size_t pad) {
+  typedef int trim_function(size_t pad);
+  const int saved = errno;
+  int given = ca_contexts_trim() > 0;
+  void *const symbol = next_symbol("malloc_trim");
+  if (symbol != NULL) {
+    trim_function *next;
+    memcpy(&next, &symbol, sizeof next);
+    given |= next(pad);
+  }
+  errno = saved;
+  return given;
+}

@@ -1,0 +1,417 @@
+// malloc's family behind //switchable:malloc, under each that can be current: the manual's
+// promises.
+#include "switchable/malloc.h"
+
+#include <gtest/gtest.h>
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <new>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "switchable/switchable.h"
+
+namespace {
+
+constexpr std::size_t kHuge[] = {SIZE_MAX,         SIZE_MAX - 1,      SIZE_MAX - 15,
+                                 SIZE_MAX - 4095,  SIZE_MAX / 2 + 2,  SIZE_MAX / 2 + 1,
+                                 PTRDIFF_MAX - 15, PTRDIFF_MAX - 4095};
+
+class MallocTest : public testing::TestWithParam<ca_current> {
+ protected:
+  MallocTest() {
+    if (GetParam() == CA_CURRENT_COROUTINE) {
+      const ca_context_settings settings = {std::size_t{16} << 20, "malloc_test"};
+      context_ = ca_context_create(&settings);
+      EXPECT_EQ(ca_context_swap_in(context_), CA_CONTEXT_DONE);
+    }
+    if (GetParam() == CA_CURRENT_THREAD) {
+      const ca_context_settings settings = {std::size_t{16} << 20, "malloc_test"};
+      EXPECT_TRUE(ca_switchable_thread_init(&settings));
+      EXPECT_TRUE(ca_switchable_use(CA_CURRENT_THREAD));
+    }
+  }
+  ~MallocTest() override {
+    ca_context_swap_out();
+    ca_switchable_use(CA_CURRENT_GLOBAL);
+    ca_switchable_thread_release();
+    if (GetParam() == CA_CURRENT_COROUTINE) {
+      EXPECT_TRUE(ca_context_check(context_));
+      EXPECT_EQ(ca_context_destroy(context_), CA_CONTEXT_DONE);
+    }
+  }
+
+  static void ExpectUsable(void *ptr, std::size_t size, std::size_t align) {
+    ASSERT_NE(ptr, nullptr);
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(ptr) % align, 0U);
+    const std::size_t usable = malloc_usable_size(ptr);
+    EXPECT_GE(usable, size);
+    std::memset(ptr, 0xA5, usable);
+  }
+
+  template <typename Call>
+  static void ExpectRefused(int error, Call call) {
+    errno = 0;
+    void *ptr = call();
+    EXPECT_EQ(ptr, nullptr);
+    EXPECT_EQ(errno, error);
+  }
+
+  ca_context context_ = {};
+};
+
+INSTANTIATE_TEST_SUITE_P(Under, MallocTest,
+                         testing::Values(CA_CURRENT_GLOBAL, CA_CURRENT_THREAD,
+                                         CA_CURRENT_COROUTINE),
+                         [](const auto &info) {
+                           return info.param == CA_CURRENT_GLOBAL   ? "Global"
+                                  : info.param == CA_CURRENT_THREAD ? "Thread"
+                                                                    : "Coroutine";
+                         });
+
+TEST_P(MallocTest, ServesFromWhoIsCurrent) {
+  void *ptr = malloc(100);
+  if (GetParam() == CA_CURRENT_COROUTINE) {
+    EXPECT_GE(ca_context_count(context_).allocations, 1U);
+  }
+  free(ptr);
+}
+
+TEST_P(MallocTest, EverySizeIsAlignedAndUsable) {
+  for (std::size_t size = 0; size < 600; ++size) {
+    void *ptr = malloc(size);
+    ExpectUsable(ptr, size, 16);
+    free(ptr);
+  }
+  for (std::size_t power = 10; power < 22; ++power) {
+    for (int offset = -1; offset <= 1; ++offset) {
+      const std::size_t size = (std::size_t{1} << power) + offset;
+      void *ptr = malloc(size);
+      ExpectUsable(ptr, size, 16);
+      free(ptr);
+    }
+  }
+}
+
+TEST_P(MallocTest, ZeroBytesAreABlockOfTheirOwn) {
+  void *first = malloc(0);
+  void *second = malloc(0);
+  EXPECT_NE(first, nullptr);
+  EXPECT_NE(first, second);
+  free(first);
+  free(second);
+  void *zeroed = calloc(0, 10);
+  EXPECT_NE(zeroed, nullptr);
+  free(zeroed);
+}
+
+TEST_P(MallocTest, HugeSizesAreRefusedWithEnomem) {
+  for (const std::size_t size : kHuge) {
+    ExpectRefused(ENOMEM, [size] { return malloc(size); });
+    ExpectRefused(ENOMEM, [size] { return calloc(size, 1); });
+    ExpectRefused(ENOMEM, [size] { return calloc(1, size); });
+    ExpectRefused(ENOMEM, [size] { return valloc(size); });
+    ExpectRefused(ENOMEM, [size] { return pvalloc(size); });
+    for (std::size_t align = 16; align <= std::size_t{1} << 40; align *= 16) {
+      ExpectRefused(ENOMEM, [=] { return memalign(align, size); });
+      ExpectRefused(ENOMEM, [=] { return aligned_alloc(align, size); });
+    }
+    void *ptr = malloc(64);
+    std::memset(ptr, 3, 64);
+    ExpectRefused(ENOMEM, [=] { return realloc(ptr, size); });
+    ExpectRefused(ENOMEM, [=] { return reallocarray(ptr, size, 1); });
+    EXPECT_EQ(static_cast<char *>(ptr)[63], 3) << "a refused realloc changes nothing";
+    free(ptr);
+  }
+}
+
+TEST_P(MallocTest, ProductsThatWrapAreRefusedWithEnomem) {
+  void *ptr = malloc(64);
+  for (std::size_t shift = 1; shift < 64; ++shift) {
+    const std::size_t count = std::size_t{1} << shift;
+    const std::size_t size = SIZE_MAX / count + 2;
+    ExpectRefused(ENOMEM, [=] { return calloc(count, size); });
+    ExpectRefused(ENOMEM, [=] { return calloc(size, count); });
+    ExpectRefused(ENOMEM, [=] { return reallocarray(ptr, count, size); });
+    ExpectRefused(ENOMEM, [=] { return reallocarray(nullptr, count, size); });
+  }
+  free(ptr);
+}
+
+TEST_P(MallocTest, CallocGivesZerosAlsoInUsedMemory) {
+  for (int round = 0; round < 3; ++round) {
+    auto *bytes = static_cast<unsigned char *>(malloc(5000));
+    std::memset(bytes, 0xFF, 5000);
+    free(bytes);
+    bytes = static_cast<unsigned char *>(calloc(50, 100));
+    for (int i = 0; i < 5000; ++i) ASSERT_EQ(bytes[i], 0);
+    free(bytes);
+  }
+}
+
+TEST_P(MallocTest, ReallocIsMallocOfNullAndFreeOfZero) {
+  void *ptr = realloc(nullptr, 100);
+  ExpectUsable(ptr, 100, 16);
+  errno = 77;
+  EXPECT_EQ(realloc(ptr, 0), nullptr);
+  EXPECT_EQ(errno, 77);
+  ptr = reallocarray(nullptr, 10, 10);
+  ExpectUsable(ptr, 100, 16);
+  EXPECT_EQ(reallocarray(ptr, 0, 10), nullptr);
+}
+
+TEST_P(MallocTest, ReallocKeepsContentsUpAndDown) {
+  std::size_t size = 1;
+  auto *bytes = static_cast<unsigned char *>(malloc(size));
+  bytes[0] = 9;
+  for (const std::size_t next : {10, 100, 1000, 100000, 99999, 300000, 50, 5, 1}) {
+    bytes = static_cast<unsigned char *>(realloc(bytes, next));
+    ASSERT_NE(bytes, nullptr);
+    const std::size_t kept = size < next ? size : next;
+    EXPECT_EQ(bytes[0], 9);
+    EXPECT_EQ(bytes[kept - 1], 9);
+    ExpectUsable(bytes, next, 16);
+    std::memset(bytes, 9, next);
+    size = next;
+  }
+  free(bytes);
+}
+
+TEST_P(MallocTest, AlignmentsAreHonouredAndOthersRefusedWithEinval) {
+  for (std::size_t align = 1; align <= std::size_t{1} << 20; align *= 2) {
+    for (const std::size_t size : {0, 1, 100, 5000}) {
+      void *ptr = memalign(align, size);
+      ExpectUsable(ptr, size, align);
+      free(ptr);
+      ptr = aligned_alloc(align, size);
+      ExpectUsable(ptr, size, align);
+      free_aligned_sized(ptr, align, size);
+      if (align >= sizeof(void *)) {
+        ptr = nullptr;
+        EXPECT_EQ(posix_memalign(&ptr, align, size), 0);
+        ExpectUsable(ptr, size, align);
+        free(ptr);
+      }
+    }
+  }
+  for (const std::size_t align : {std::size_t{0}, std::size_t{3}, std::size_t{24}, std::size_t{100},
+                                  SIZE_MAX, SIZE_MAX / 2}) {
+    ExpectRefused(EINVAL, [align] { return memalign(align, 10); });
+    ExpectRefused(EINVAL, [align] { return aligned_alloc(align, 10); });
+  }
+}
+
+TEST_P(MallocTest, PosixMemalignReportsByItsResultAlone) {
+  void *const before = reinterpret_cast<void *>(0x1234);
+  for (const std::size_t align : {0, 1, 2, 4, 3, 12, 24}) {
+    void *ptr = before;
+    errno = 55;
+    EXPECT_EQ(posix_memalign(&ptr, align, 10), EINVAL) << align;
+    EXPECT_EQ(ptr, before);
+    EXPECT_EQ(errno, 55);
+  }
+  for (const std::size_t size : kHuge) {
+    void *ptr = before;
+    errno = 55;
+    EXPECT_EQ(posix_memalign(&ptr, 64, size), ENOMEM);
+    EXPECT_EQ(ptr, before);
+    EXPECT_EQ(errno, 55);
+  }
+}
+
+TEST_P(MallocTest, PagesAreAlignedAndPvallocRoundsUp) {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  void *ptr = valloc(10);
+  ExpectUsable(ptr, 10, page);
+  free(ptr);
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, page, page + 1}) {
+    ptr = pvalloc(size);
+    ExpectUsable(ptr, size == page + 1 ? 2 * page : page, page);
+    free(ptr);
+  }
+}
+
+TEST_P(MallocTest, FreeLeavesErrnoAloneAndTakesNull) {
+  void *small = malloc(10);
+  void *large = malloc(4 << 20);
+  errno = 99;
+  free(small);
+  free(large);
+  free(nullptr);
+  free_sized(nullptr, 0);
+  free_aligned_sized(nullptr, 16, 0);
+  EXPECT_EQ(malloc_usable_size(nullptr), 0U);
+  malloc_trim(0);
+  EXPECT_EQ(errno, 99);
+}
+
+TEST_P(MallocTest, SizedFreesTakeWhatWasAsked) {
+  for (const std::size_t size : {0, 1, 24, 1000}) {
+    free_sized(malloc(size), size);
+    free_sized(calloc(size, 1), size);
+    free_aligned_sized(aligned_alloc(64, size), 64, size);
+  }
+}
+
+TEST_P(MallocTest, EveryFormOfOperatorNewAndDelete) {
+  const std::align_val_t align{64};
+  for (const std::size_t size : {0, 1, 100, 5000}) {
+    void *ptr = operator new(size);
+    ExpectUsable(ptr, size, 16);
+    operator delete(ptr);
+    operator delete(operator new(size), size);
+    operator delete(operator new(size, std::nothrow), std::nothrow);
+    operator delete[](operator new[](size));
+    operator delete[](operator new[](size), size);
+    operator delete[](operator new[](size, std::nothrow), std::nothrow);
+    ptr = operator new(size, align);
+    ExpectUsable(ptr, size, 64);
+    operator delete(ptr, align);
+    operator delete(operator new(size, align), size, align);
+    operator delete(operator new(size, align, std::nothrow), align, std::nothrow);
+    operator delete[](operator new[](size, align), align);
+    operator delete[](operator new[](size, align), size, align);
+    operator delete[](operator new[](size, align, std::nothrow), align, std::nothrow);
+  }
+  operator delete(nullptr);
+}
+
+std::size_t Unreasonable() {
+  volatile std::size_t size = SIZE_MAX / 2;
+  return size;
+}
+
+TEST_P(MallocTest, OperatorNewThrowsAndItsNothrowFormGivesNull) {
+  const std::align_val_t align{64};
+  EXPECT_THROW((void)operator new(Unreasonable()), std::bad_alloc);
+  EXPECT_THROW((void)operator new[](Unreasonable()), std::bad_alloc);
+  EXPECT_THROW((void)operator new(Unreasonable(), align), std::bad_alloc);
+  EXPECT_THROW((void)operator new[](Unreasonable(), align), std::bad_alloc);
+  EXPECT_EQ(operator new(Unreasonable(), std::nothrow), nullptr);
+  EXPECT_EQ(operator new[](Unreasonable(), std::nothrow), nullptr);
+  EXPECT_EQ(operator new(Unreasonable(), align, std::nothrow), nullptr);
+  EXPECT_EQ(operator new[](Unreasonable(), align, std::nothrow), nullptr);
+}
+
+int g_handler_calls;
+
+TEST_P(MallocTest, TheNewHandlerIsAskedUntilItGivesUp) {
+  for (const bool nothrow : {false, true}) {
+    g_handler_calls = 0;
+    std::set_new_handler([] {
+      if (++g_handler_calls == 3) throw std::bad_alloc();
+    });
+    if (nothrow) {
+      EXPECT_EQ(operator new(Unreasonable(), std::nothrow), nullptr);
+    } else {
+      EXPECT_THROW((void)operator new(Unreasonable()), std::bad_alloc);
+    }
+    std::set_new_handler(nullptr);
+    EXPECT_EQ(g_handler_calls, 3);
+  }
+}
+
+TEST_P(MallocTest, UnmodifiedCppCodeIsServed) {
+  std::map<std::string, std::vector<int>> words;
+  for (int i = 0; i < 2000; ++i) {
+    words["a word long enough to be allocated " + std::to_string(i % 100)].push_back(i);
+  }
+  EXPECT_EQ(words.size(), 100U);
+}
+
+TEST_P(MallocTest, WhatIsAllocatedHereIsFreedOnAnotherThread) {
+  std::vector<void *> blocks;
+  for (int i = 0; i < 100; ++i) blocks.push_back(malloc(100));
+  std::thread([&blocks] {
+    for (void *block : blocks) free(block);
+  }).join();
+}
+
+TEST_P(MallocTest, TheChildOfAForkAllocatesAndFrees) {
+  void *parents = malloc(100);
+  const pid_t child = fork();
+  if (child == 0) {
+    free(parents);
+    void *ptr = malloc(1000);
+    std::memset(ptr, 1, 1000);
+    free(realloc(ptr, 5000));
+    std::thread([] { free(malloc(100)); }).join();
+    _exit(0);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  free(parents);
+}
+
+TEST(MallocBudgetTest, OverItMallocFailsByEnomemAndNewThrows) {
+  const ca_context_settings settings = {10000, "poor"};
+  const ca_context context = ca_context_create(&settings);
+  ca_context_swap_in(context);
+  errno = 0;
+  void *refused = malloc(20000);
+  const int error = errno;
+  bool thrown = false;
+  try {
+    operator delete(operator new(20000));
+  } catch (const std::bad_alloc &) {
+    thrown = true;
+  }
+  void *served = malloc(5000);
+  ca_context_swap_out();
+  EXPECT_EQ(refused, nullptr);
+  EXPECT_EQ(error, ENOMEM);
+  EXPECT_TRUE(thrown);
+  EXPECT_NE(served, nullptr);
+  EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
+}
+
+TEST(MallocMisuseDeathTest, NamesTheCall) {
+  const ca_context context = ca_context_create(nullptr);
+  ca_context_swap_in(context);
+  auto *ptr = static_cast<char *>(malloc(100));
+  ca_context_swap_out();
+  EXPECT_DEATH(free(ptr + 16), "not a block");
+  EXPECT_DEATH(free_sized(ptr, 5000), "wrong size");
+  ca_context_destroy(context);
+  EXPECT_DEATH(free(ptr), "free\\(0x[0-9a-f]+\\): its context was destroyed");
+}
+
+// Threads that end: their thread-specific destructors allocate and free, in all rounds.
+
+pthread_key_t g_key;
+
+void AllocatingDestructor(void *value) {
+  const auto round = reinterpret_cast<std::uintptr_t>(value);
+  free(malloc(100 * round));
+  std::string text(100, 'x');
+  if (round < 4) pthread_setspecific(g_key, reinterpret_cast<void *>(round + 1));
+}
+
+TEST(MallocThreadTest, DestructorsOfThreadsAllocateInEveryRound) {
+  ASSERT_EQ(pthread_key_create(&g_key, AllocatingDestructor), 0);
+  for (int i = 0; i < 200; ++i) {
+    std::thread([i] {
+      pthread_setspecific(g_key, reinterpret_cast<void *>(1));
+      if (i % 2 == 0) {
+        ca_switchable_thread_init(nullptr);
+        ca_switchable_use(CA_CURRENT_THREAD);
+      } else {
+        ca_context_swap_in(ca_context_create(nullptr));
+      }
+      thread_local std::string late(100, 'y');  // Destroyed before the thread's keys are.
+      late += "z";
+      free(malloc(10));
+    }).join();
+  }
+  pthread_key_delete(g_key);
+}
+
+}  // namespace

@@ -1,0 +1,32 @@
+// The nothrow forms of operator new are the throwing ones with what they throw caught: C can't.
+//
+// A C program that is given the library has no C++ runtime: what this file needs of it is weak, and
+// only called by C++ code, which brings one along.
+#include <cstddef>
+
+__asm__(".weak __gxx_personality_v0");
+__asm__(".weak __cxa_begin_catch");
+__asm__(".weak __cxa_end_catch");
+
+extern "C" {
+
+void *ca_new(std::size_t size);
+void *ca_new_aligned(std::size_t size, std::size_t align);
+
+void *ca_new_nothrow(std::size_t size) noexcept {
+  try {
+    return ca_new(size);
+  } catch (...) {
+    return nullptr;
+  }
+}
+
+void *ca_new_aligned_nothrow(std::size_t size, std::size_t align) noexcept {
+  try {
+    return ca_new_aligned(size, align);
+  } catch (...) {
+    return nullptr;
+  }
+}
+
+}  // extern "C"

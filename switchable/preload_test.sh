@@ -1,0 +1,59 @@
+#!/bin/bash
+# The preloaded library: what it exports and needs, and programs that run under it unchanged, with
+# the same output as under glibc alone. Usage: preload_test.sh LIBRARY THREADS_PROGRAM
+set -eu
+library=$PWD/$1
+threads=$PWD/$2
+work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/preload.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+export HOME=$work GIT_CONFIG_NOSYSTEM=1 PYTHONMALLOC=malloc LC_ALL=C
+passed=0
+
+fail() { echo "FAILED: $*"; exit 1; }
+
+# Runs the given shell text twice, preloaded and not, and compares what it prints.
+same() {
+  local name=$1 text=$2
+  mkdir -p "$name.plain" "$name.preloaded"
+  (cd "$name.plain" && bash -c "$text") >"$name.want" 2>&1 || fail "$name fails without the library: $(tail -3 "$name.want")"
+  (cd "$name.preloaded" && LD_PRELOAD=$library bash -c "$text") >"$name.got" 2>&1 || fail "$name: $(tail -3 "$name.got")"
+  cmp "$name.want" "$name.got" || fail "$name prints something else"
+  [ -s "$name.want" ] || fail "$name prints nothing"
+  passed=$((passed + 1))
+}
+
+LD_PRELOAD=$library grep -q "libcontext_allocator" /proc/self/maps || fail "it is not loaded"
+! readelf -d "$library" | grep NEEDED | grep -v 'libc\.so' || fail "it needs more than libc"
+readelf -d "$library" | grep -q STATIC_TLS || fail "its thread state is not initial-exec"
+exported=$(nm -D --defined-only "$library" | awk '$2 ~ /[A-Z]/ {print $3}' | sort)
+for name in malloc free calloc realloc reallocarray memalign aligned_alloc posix_memalign valloc pvalloc \
+  malloc_usable_size malloc_trim free_sized free_aligned_sized _Znwm _ZdlPv ca_context_create ca_switchable_run; do
+  grep -qx "$name" <<<"$exported" || fail "$name is not exported"
+done
+! grep -vE '^(malloc|free|calloc|realloc|reallocarray|memalign|aligned_alloc|posix_memalign|valloc|pvalloc|malloc_usable_size|malloc_trim|free_sized|free_aligned_sized|_Z(nw|na|dl|da).*|ca_.*)$' <<<"$exported" ||
+  fail "it exports more than it should"
+
+same sqlite3 'sqlite3 :memory: "create table t(a integer primary key, b text);
+  insert into t with recursive n(i) as (select 1 union all select i+1 from n where i<20000) select i, hex(i*7919) from n;
+  create index ib on t(b); delete from t where a%3=0; select count(*), sum(a) from t where b > '"'8'"'; pragma integrity_check;"'
+same python3 '/usr/bin/python3 -c "
+import json, re, threading, zlib
+d = {str(i): [i * 0.5] * 10 for i in range(3000)}
+assert json.loads(json.dumps(d)) == d
+out = []
+def work(k): out.append(len(zlib.decompress(zlib.compress(bytes(1000 * k)))))
+t = [threading.Thread(target=work, args=(k,)) for k in range(8)]
+[x.start() for x in t]; [x.join() for x in t]
+print(sorted(out), len(re.findall(r\"\d+\.\", json.dumps(d))))"'
+same git 'git init -q r && cd r && for i in $(seq 60); do seq $i $((i * 5)) > f$i; done && git add . &&
+  GIT_AUTHOR_DATE="2020-01-01T00:00:00Z" GIT_COMMITTER_DATE="2020-01-01T00:00:00Z" git -c user.name=a -c user.email=a@b commit -qm one &&
+  git repack -adq && git gc -q && git fsck --full --strict && git rev-parse HEAD'
+same gcc 'for i in $(seq 200); do echo "static int f$i(int x){int s=0;for(int i=0;i<x;i++){s+=i*$i^(s>>3);}return s;}"; done > a.c
+  { echo "#include <stdio.h>"; cat a.c; echo "int main(void){unsigned s=0;"; for i in $(seq 200); do echo "s+=f$i($i);"; done
+    echo "printf(\"%u\\n\",s);return 0;}"; } > b.c && gcc -O1 -o b b.c && ./b'
+same perl 'perl -e '"'"'my %h; for my $i (1..50000) { $h{"k$i"}=[$i,"v"x($i%50)] } delete $h{"k$_"} for map {$_*2} 1..20000; my $s=0; $s+=$h{$_}[0] for keys %h; print "$s\n"'"'"
+same xz 'seq 1 50000 > s; xz -T2 -k -6 s && xz -dc s.xz | cmp - s && echo equal'
+same sort 'seq 1 100000 | sort -R --random-source=/usr/bin/git > s; sort -n --parallel=2 s | sha1sum'
+same threads "$threads"
+echo "$passed programs ran unchanged"

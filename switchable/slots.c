@@ -1,0 +1,153 @@
+#include "switchable/slots.h"
+
+#include <pthread.h>
+
+#include "sources/arena/arena.h"
+#include "sources/memory_map/memory_map.h"
+
+uintptr_t ca_context_slots_begin;
+uintptr_t ca_context_slots_size;
+
+/* Written under `init_lock` before the bounds above are, and then only read. */
+static struct {
+  ca_memory_map map;
+  ca_arena arenas[CA_CONTEXT_CLASSES];
+  size_t count;
+} slots;
+
+static pthread_mutex_t init_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Where the address space is limited, as few as 1/8 of the slots will do. */
+enum { FEWEST_SLOTS_SHIFT = 3 };
+
+static const ca_contexts_settings default_settings = {
+    .classes = {
+        {.slot_size = (size_t)64 << 10, .slots = 65536, .retained = 1024},
+        {.slot_size = (size_t)1 << 20, .slots = 65536, .retained = 256},
+        {.slot_size = (size_t)64 << 20, .slots = 1024, .retained = 4},
+    }};
+
+static bool settings_are_sane(const ca_contexts_settings *settings) {
+  size_t previous = 0;
+  bool ended = false;
+  for (size_t i = 0; i < CA_CONTEXT_CLASSES; i++) {
+    const ca_context_class *const class = &settings->classes[i];
+    if (class->slot_size == 0) {
+      ended = true;
+      continue;
+    }
+    if (ended || class->slot_size <= previous || class->slots == 0 ||
+        !ca_is_power_of_two(class->slot_size) || class->slot_size < 4096) {
+      return false;
+    }
+    previous = class->slot_size;
+  }
+  return settings->classes[0].slot_size != 0;
+}
+
+static bool init_arenas(const ca_contexts_settings *settings, unsigned shift) {
+  for (slots.count = 0; slots.count < CA_CONTEXT_CLASSES; slots.count++) {
+    const ca_context_class *const class = &settings->classes[slots.count];
+    if (class->slot_size == 0) {
+      return true;
+    }
+    const size_t fewer = class->slots >> shift;
+    const ca_arena_settings arena = {
+        .slot_size = class->slot_size,
+        .slots = fewer > 0 ? fewer : 1,
+        .retained = class->retained,
+    };
+    if (!ca_arena_init(&slots.arenas[slots.count], ca_memory_map_source(&slots.map), &arena)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static void destroy_arenas(void) {
+  while (slots.count > 0) {
+    ca_arena_destroy(&slots.arenas[--slots.count]);
+  }
+}
+
+static void publish_bounds(void) {
+  uintptr_t begin = UINTPTR_MAX;
+  uintptr_t end = 0;
+  for (size_t i = 0; i < slots.count; i++) {
+    const ca_arena *const arena = &slots.arenas[i];
+    begin = arena->begin < begin ? arena->begin : begin;
+    end = arena->begin + arena->size > end ? arena->begin + arena->size : end;
+  }
+  /* Release: pairs with the acquire in ready(), so that who sees the size sees the arenas. */
+  __atomic_store_n(&ca_context_slots_begin, begin, __ATOMIC_RELAXED);
+  __atomic_store_n(&ca_context_slots_size, end - begin, __ATOMIC_RELEASE);
+}
+
+static bool ready(void) { return __atomic_load_n(&ca_context_slots_size, __ATOMIC_ACQUIRE) != 0; }
+
+static bool init_locked(const ca_contexts_settings *settings) {
+  if (ready() || !settings_are_sane(settings)) {
+    return false;
+  }
+  ca_memory_map_init(&slots.map, &(ca_memory_map_settings){.reserve = CA_MEMORY_MAP_NORESERVE});
+  for (unsigned shift = 0; shift <= FEWEST_SLOTS_SHIFT; shift++) {
+    if (init_arenas(settings, shift)) {
+      publish_bounds();
+      return true;
+    }
+    destroy_arenas();
+  }
+  return false;
+}
+
+bool ca_contexts_init(const ca_contexts_settings *settings) {
+  pthread_mutex_lock(&init_lock);
+  const bool done = init_locked(settings->classes[0].slot_size == 0 ? &default_settings : settings);
+  pthread_mutex_unlock(&init_lock);
+  return done;
+}
+
+ca_context_header *ca_context_header_find(const void *ptr) {
+  for (size_t i = 0; i < slots.count; i++) {
+    if (ca_arena_owns(&slots.arenas[i], ptr)) {
+      return ca_arena_slot(&slots.arenas[i], ptr);
+    }
+  }
+  return NULL;
+}
+
+void *ca_slots_obtain(size_t budget, size_t *slot_size) {
+  if (CA_UNLIKELY(!ready())) {
+    (void)ca_contexts_init(&default_settings); /* Or another thread just did. */
+  }
+  for (size_t i = 0; i < slots.count; i++) {
+    ca_arena *const arena = &slots.arenas[i];
+    if (ca_arena_slot_size(arena) - CA_CONTEXT_OVERHEAD >= budget) {
+      void *const slot = ca_arena_obtain(arena);
+      if (slot != NULL) {
+        *slot_size = ca_arena_slot_size(arena);
+        return slot;
+      }
+    }
+  }
+  return NULL;
+}
+
+void ca_slots_release(void *slot) {
+  for (size_t i = 0; i < slots.count; i++) {
+    if (ca_arena_owns(&slots.arenas[i], slot)) {
+      ca_arena_release(&slots.arenas[i], slot);
+      return;
+    }
+  }
+}
+
+size_t ca_contexts_trim(void) {
+  size_t given = 0;
+  if (ready()) {
+    for (size_t i = 0; i < slots.count; i++) {
+      given += ca_arena_trim(&slots.arenas[i], 0);
+    }
+  }
+  return given;
+}

@@ -1,0 +1,85 @@
+/* switchable/thread_state.h - what each thread knows of its own: the one thread-local load of
+ * malloc.
+ *
+ * A coroutine may go to sleep on one thread and wake on another. A compiler doesn't know that: it
+ * computes the address of a thread-local variable once and keeps it across the switch, also under
+ * LTO, and the coroutine then reads and writes the state of a thread which it has left. Hence the
+ * one accessor here: the address is computed by a volatile statement which no compiler repeats from
+ * memory or moves, so that every call computes it on the thread that runs it.
+ *
+ * Private to //switchable.
+ */
+#ifndef CONTEXT_ALLOCATOR_SWITCHABLE_THREAD_STATE_H_
+#define CONTEXT_ALLOCATOR_SWITCHABLE_THREAD_STATE_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "switchable/current.h"
+
+struct ca_context_header;
+struct ca_guard;
+
+/* Invariant: current is NULL (the global allocator serves), coroutine, or thread.
+ * Written by its own thread only; its address says who holds a context. */
+typedef struct ca_thread_state {
+  struct ca_context_header *current;   /* Who serves this thread's next allocation. */
+  struct ca_context_header *coroutine; /* Swapped in here, or NULL. */
+  struct ca_context_header *thread;    /* The thread's own heap, or NULL. */
+  struct ca_context_header *outside;   /* What was current when `coroutine` was swapped in. */
+  struct ca_guard *guards;             /* Callbacks running under another current, newest first. */
+  struct ca_guard *guards_outside;     /* Those begun before `coroutine` was swapped in. */
+  uint64_t generation;                 /* The last one given to a context created here. */
+  bool registered;                     /* The end of this thread will be noticed. */
+} ca_thread_state;
+
+extern __thread ca_thread_state ca_thread_state_of_this_thread
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+#if defined(__x86_64__)
+static inline ca_thread_state *ca_thread_state_get(void) {
+  ca_thread_state *state;
+  __asm__ volatile(
+      "movq %%fs:0, %0\n\t"
+      "addq ca_thread_state_of_this_thread@gottpoff(%%rip), %0"
+      : "=r"(state)
+      :
+      : "cc");
+  return state;
+}
+#elif defined(__aarch64__)
+static inline ca_thread_state *ca_thread_state_get(void) {
+  ca_thread_state *state;
+  char *offset;
+  __asm__ volatile(
+      "mrs %0, tpidr_el0\n\t"
+      "adrp %1, :gottprel:ca_thread_state_of_this_thread\n\t"
+      "ldr %1, [%1, :gottprel_lo12:ca_thread_state_of_this_thread]\n\t"
+      "add %0, %0, %1"
+      : "=&r"(state), "=&r"(offset));
+  return state;
+}
+#else
+/* A call that no compiler sees through: thread_state.c is never part of LTO. */
+ca_thread_state *ca_thread_state_get(void);
+#endif
+
+/* `current` by name: a name stays right when the coroutine wakes on another thread. */
+static inline ca_current ca_thread_state_current(const ca_thread_state *state) {
+  if (state->current == NULL) {
+    return CA_CURRENT_GLOBAL;
+  }
+  return state->current == state->coroutine ? CA_CURRENT_COROUTINE : CA_CURRENT_THREAD;
+}
+
+/* Who that name stands for on this thread: NULL, the global allocator, where there is none. */
+static inline struct ca_context_header *ca_thread_state_resolve(const ca_thread_state *state,
+                                                                ca_current current) {
+  if (current == CA_CURRENT_COROUTINE) {
+    return state->coroutine;
+  }
+  return current == CA_CURRENT_THREAD ? state->thread : NULL;
+}
+
+#endif /* CONTEXT_ALLOCATOR_SWITCHABLE_THREAD_STATE_H_ */
