@@ -30,8 +30,9 @@ typedef struct top {
  *
  * The acquiring load of head pairs with the release of push()'s exchange: the place is at least as
  * new as head. That of place pairs with set_place(): if the place is newer, so is the head loaded
- * after it, and is seen to differ. */
-static top read_top(const ca_arena *self, const uint64_t *stack) {
+ * after it, and is seen to differ. Inline: a call costs a fifth of obtain and release. */
+static inline __attribute__((always_inline)) top read_top(const ca_arena *self,
+                                                          const uint64_t *stack) {
   for (;;) {
     top now = {__atomic_load_n(stack, __ATOMIC_ACQUIRE), PLACE_NONE};
     if (low_half(now.head) == 0) {

@@ -189,6 +189,20 @@ TEST_F(ArenaTest, PrefersTheSlotReleasedLastWhosePagesAreWarm) {
   EXPECT_EQ(Obtain(), first);
 }
 
+// What saves a thread that was held up between reading a head and replacing it (ABA).
+TEST_F(ArenaTest, AHeadIsNeverTheSameAgain) {
+  Init(8);
+  unsigned char *slot = Obtain();
+  ca_arena_release(&arena_, slot);
+  std::set<std::uint64_t> heads = {arena_.resident};
+  for (int round = 0; round < 10; ++round) {
+    ASSERT_EQ(Obtain(), slot);
+    EXPECT_TRUE(heads.insert(arena_.resident).second);
+    ca_arena_release(&arena_, slot);
+    EXPECT_TRUE(heads.insert(arena_.resident).second);
+  }
+}
+
 TEST_F(ArenaTest, KeepsContentsOfRetainedSlotsAndDropsThoseOfOthers) {
   Init(8, 1);
   unsigned char *kept = Obtain();
@@ -501,6 +515,85 @@ TEST_F(ArenaTest, AModelAgreesAfterEachOfManySteps) {
     }
     ca_arena_destroy(&arena_);
   }
+}
+
+std::size_t ResidentBytes() {
+  std::size_t all = 0;
+  std::size_t resident = 0;
+  std::FILE *file = std::fopen("/proc/self/statm", "r");
+  EXPECT_EQ(std::fscanf(file, "%zu %zu", &all, &resident), 2);
+  std::fclose(file);
+  return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
+TEST_F(ArenaTest, AMillionSlotsCostNothingUntilUsed) {
+  constexpr std::size_t kSlots = 1000000;
+  ResidentBytes();  // Whatever stdio needs.
+  const std::size_t before = ResidentBytes();
+  Init(kSlots);
+  EXPECT_LE(ResidentBytes(), before + kSlots / 4) << "far below 16 bytes a slot";
+  EXPECT_LE(arena_.records.size, 16 * kSlots + 4096);
+  for (int i = 0; i < 100; ++i) ASSERT_NE(Obtain(), nullptr);
+  EXPECT_LE(ResidentBytes(), before + kSlots / 4) << "a slot handed out is not touched either";
+  void *last = reinterpret_cast<void *>(arena_.begin + (kSlots - 1) * kSlot);
+  EXPECT_TRUE(ca_arena_owns(&arena_, last));
+  EXPECT_EQ(ca_arena_owner(&arena_, last), nullptr);
+}
+
+TEST_F(ArenaTest, ABurstLeavesOnlyThePagesOfRetainedSlots) {
+  constexpr std::size_t kSlots = 200;
+  constexpr std::size_t kRetained = 4;
+  Init(kSlots, kRetained);
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  std::vector<unsigned char> pages(kSlots * kSlot / page);
+  const auto resident = [&] {
+    EXPECT_EQ(mincore(arena_.range.ptr, kSlots * kSlot, pages.data()), 0);
+    std::size_t count = 0;
+    for (const unsigned char flags : pages) count += flags & 1;
+    return count * page;
+  };
+  for (int burst = 0; burst < 3; ++burst) {
+    std::vector<void *> slots;
+    while (void *slot = Obtain()) {
+      std::memset(slot, 1, kSlot);
+      slots.push_back(slot);
+    }
+    ASSERT_EQ(slots.size(), kSlots);
+    EXPECT_EQ(resident(), kSlots * kSlot);
+    for (void *slot : slots) ca_arena_release(&arena_, slot);
+    EXPECT_EQ(resident(), kRetained * kSlot);
+  }
+}
+
+// In a process of its own: exits with 0 if an arena beyond the limit is refused and a small one
+// not.
+[[noreturn]] void InitUnderALimit(Mappings *mappings) {
+  std::size_t all = 0;
+  std::FILE *file = std::fopen("/proc/self/statm", "r");
+  if (std::fscanf(file, "%zu", &all) != 1) _exit(1);
+  rlimit limit = {};
+  limit.rlim_cur = limit.rlim_max =
+      all * static_cast<std::size_t>(sysconf(_SC_PAGESIZE)) + (std::size_t{64} << 20);
+  if (setrlimit(RLIMIT_AS, &limit) != 0) _exit(2);
+  ca_arena arena;
+  ca_arena_settings settings = {};
+  settings.slot_size = kSlot;
+  settings.slots = 1000000;
+  if (ca_arena_init(&arena, mappings->get(), &settings)) _exit(3);
+  if (mappings->out != 0 || ca_arena_obtain(&arena) != nullptr) _exit(4);
+  settings.slots = 100;
+  if (!ca_arena_init(&arena, mappings->get(), &settings)) _exit(5);
+  for (int i = 0; i < 100; ++i) {
+    auto *slot = static_cast<char *>(ca_arena_obtain(&arena));
+    if (slot == nullptr) _exit(6);
+    slot[0] = 1;
+  }
+  ca_arena_destroy(&arena);
+  _exit(mappings->out == 0 ? 0 : 7);
+}
+
+TEST_F(ArenaDeathTest, ALimitOfTheAddressSpaceRefusesAndASmallerArenaFits) {
+  EXPECT_EXIT(InitUnderALimit(&mappings_), testing::ExitedWithCode(0), "");
 }
 
 // Each thread stamps what it obtains and finds its stamp again: a slot has one holder at a time.
