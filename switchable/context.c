@@ -141,6 +141,8 @@ static void end(ca_context_header *self) {
   (void)__atomic_exchange_n(&self->foreign, CA_FOREIGN_GONE, __ATOMIC_ACQUIRE);
   ca_bump_destroy(&self->local);
   ca_slots_release(self);
+  /* A stale handle or block is still to be told by the header of its idle slot. */
+  ca_unpoison_defined(self, sizeof *self);
 }
 
 ca_context_header *ca_context_header_create(const ca_context_settings *settings) {

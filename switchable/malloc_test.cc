@@ -18,6 +18,10 @@
 
 #include "switchable/switchable.h"
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wuse-after-free"  // A refused realloc frees nothing.
+#endif
+
 namespace {
 
 constexpr std::size_t kHuge[] = {SIZE_MAX,         SIZE_MAX - 1,      SIZE_MAX - 15,

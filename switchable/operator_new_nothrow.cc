@@ -7,6 +7,7 @@
 __asm__(".weak __gxx_personality_v0");
 __asm__(".weak __cxa_begin_catch");
 __asm__(".weak __cxa_end_catch");
+__asm__(".weak _ZSt9terminatev");  // clang's end of a noexcept function.
 
 extern "C" {
 
