@@ -74,6 +74,14 @@ TEST_P(BumpTest, ResizesTheNewestBlockInPlace) {
   EXPECT_LE(static_cast<char *>(Allocate(24).ptr), static_cast<char *>(newest.ptr) + 64);
 }
 
+TEST_P(BumpTest, GrowsTheNewestBlockToTheLastByteAndNotFurther) {
+  const ca_block newest = Allocate(24);
+  const auto most = static_cast<std::size_t>(bump_.end - static_cast<char *>(newest.ptr));
+  EXPECT_TRUE(ca_block_is_none(ca_grow(allocator(), newest.ptr, 24, most + 1, 16, CA_MOVE_NEVER)));
+  EXPECT_EQ(ca_grow(allocator(), newest.ptr, 24, most, 16, CA_MOVE_NEVER).size, most);
+  EXPECT_TRUE(ca_block_is_none(Allocate(1)));
+}
+
 TEST_P(BumpTest, KeepsTheSizeOfAnOlderBlock) {
   const ca_block older = Allocate(64);
   Allocate(16);
@@ -195,6 +203,7 @@ TEST_F(BumpDeathTest, ADoubleFreeIsReported) {
 }
 
 TEST_F(BumpDeathTest, AnInteriorOrWildPointerIsReported) {
+  std::memset(block_.ptr, 0xFF, 100);  // Every word could be the record of a live block.
   EXPECT_DEATH(FreeUnsized(static_cast<char *>(block_.ptr) + 16), "not a block \\(bump\\)");
   EXPECT_DEATH(FreeUnsized(static_cast<char *>(block_.ptr) + 1), "not a block");
   EXPECT_DEATH(FreeUnsized(memory_), "not a block");

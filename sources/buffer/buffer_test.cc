@@ -87,6 +87,10 @@ TEST(BufferTest, CheckFindsAMarkOutsideTheBuffer) {
   char memory[64];
   ca_buffer buffer;
   ca_buffer_init(&buffer, memory, sizeof memory);
+  buffer.mark = buffer.begin + 1;
+  EXPECT_FALSE(ca_buffer_check(&buffer)) << "nothing is out";
+  buffer.out = 1;
+  EXPECT_TRUE(ca_buffer_check(&buffer));
   buffer.mark = buffer.end + 1;
   EXPECT_FALSE(ca_buffer_check(&buffer));
 }

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <vector>
 
 #include "sources/testing/source_conformance.h"
@@ -63,6 +64,24 @@ TEST_F(MemoryMapTest, NothingIsLeftBesideAnAlignedRange) {
   char *begin = static_cast<char *>(range.ptr);
   ca_source_release(source(), range);
   EXPECT_EQ(Resident(begin, PageSize()), -1);
+}
+
+// Pages of address space that the process has.
+long AddressSpace() {
+  std::ifstream file("/proc/self/statm");
+  long pages = 0;
+  file >> pages;
+  return pages;
+}
+
+TEST_F(MemoryMapTest, ReleaseReturnsAllAddressSpaceAlsoOfAlignedRanges) {
+  AddressSpace();  // The stream's own memory is there from now on.
+  const long before = AddressSpace();
+  for (int i = 0; i < 16; ++i) {
+    ca_source_release(source(), ca_source_obtain(source(), PageSize(), 64 * PageSize()));
+    ca_source_release(source(), ca_source_obtain(source(), 64 * PageSize(), 1));
+  }
+  EXPECT_EQ(AddressSpace(), before);
 }
 
 TEST_F(MemoryMapTest, DecommitGivesThePagesBackToTheSystem) {
