@@ -8,8 +8,8 @@
  *             beside a block.
  * Cost        the resource's own, one virtual call, and errno saved and put back.
  * Overhead    none per block but the rounding.
- * Alignment   the resource's. A misaligned block (libstdc++ 12 returns some from its pools for sizes
- *             that are no such multiples) goes back and counts as a refusal.
+ * Alignment   the resource's. A misaligned block (libstdc++ 12 returns some from its pools, for
+ *             sizes that are no such multiples) goes back and counts as a refusal.
  * Errors      allocate: none iff the resource throws (whatever it throws), returns null or a
  *             misaligned block, or size and alignment together exceed PTRDIFF_MAX, which it isn't
  *             asked at all. grow and shrink: none unless the rounded size stays the same, for a
