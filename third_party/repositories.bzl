@@ -95,6 +95,29 @@ def _test_repositories():
         test_only = True,
     )
 
+# Libraries with hooks for an allocator: the name here, the module of pkg-config, the Debian package,
+# and a header that shows whether it is there.
+_HOOKED_LIBRARIES = [
+    ("expat", "expat", "libexpat1-dev", "expat.h"),
+    ("glib", "glib-2.0", "libglib2.0-dev", "glib-2.0"),
+    ("libuv", "libuv", "libuv1-dev", "uv.h"),
+    ("libxml2", "libxml-2.0", "libxml2-dev", "libxml2"),
+    ("lua", "lua5.4", "liblua5.4-dev", "lua5.4"),
+    ("openssl", "openssl", "libssl-dev", "openssl"),
+    ("zlib", "zlib", "zlib1g-dev", "zlib.h"),
+]
+
+def _hooked_library_repositories():
+    for name, module, package, header in _HOOKED_LIBRARIES:
+        _maybe(
+            system_library,
+            name = name,
+            package = package,
+            headers = [header],
+            pkg_config = [module],
+            test_only = True,
+        )
+
 def context_allocator_repositories(dev = True):
     """Declares the repositories that building context_allocator needs.
 
@@ -111,3 +134,4 @@ def context_allocator_repositories(dev = True):
     )
     if dev:
         _test_repositories()
+        _hooked_library_repositories()

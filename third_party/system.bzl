@@ -15,18 +15,27 @@ _TARGET = """
 cc_library(
     name = "{name}",
     testonly = {test_only},
-    hdrs = glob(["include/**"]),
-    includes = ["include"],
+    hdrs = glob([path + "/**" for path in {includes}]),
+    includes = {includes},
     linkopts = {linkopts},
     visibility = ["//visibility:public"],
 )
 """
 
-def _pkg_config(rctx):
-    result = rctx.execute(["pkg-config", "--libs"] + rctx.attr.pkg_config)
+def _pkg_config(rctx, what):
+    result = rctx.execute(["pkg-config", what] + rctx.attr.pkg_config)
     if result.return_code:
         fail("%s: %s" % (rctx.name, result.stderr))
     return [flag for flag in result.stdout.strip().split(" ") if flag]
+
+def _link_folders(rctx):
+    """Links the folders which the library's own headers want on the include path."""
+    names = []
+    for flag in _pkg_config(rctx, "--cflags-only-I") if rctx.attr.pkg_config else []:
+        name = "include_%d" % len(names)
+        rctx.symlink(rctx.path(flag[len("-I"):]), name)
+        names.append(name)
+    return names
 
 def _system_library_impl(rctx):
     missing = []
@@ -41,10 +50,16 @@ def _system_library_impl(rctx):
              (rctx.name, rctx.attr.package, ", ".join(missing)))
     targets = rctx.attr.targets
     if not targets:
-        targets = {rctx.name: _pkg_config(rctx)}
+        targets = {rctx.name: _pkg_config(rctx, "--libs")}
+    includes = ["include"] + _link_folders(rctx)
     rctx.file("WORKSPACE", "workspace(name = %r)\n" % rctx.name)
     rctx.file("BUILD", "".join([
-        _TARGET.format(name = name, test_only = rctx.attr.test_only, linkopts = repr(flags))
+        _TARGET.format(
+            name = name,
+            test_only = rctx.attr.test_only,
+            linkopts = repr(flags),
+            includes = repr(includes),
+        )
         for name, flags in targets.items()
     ]))
 
@@ -55,7 +70,7 @@ system_library = repository_rule(
     attrs = {
         "headers": attr.string_list(mandatory = True, doc = "files or folders below /usr/include"),
         "package": attr.string(mandatory = True, doc = "the Debian package that brings them"),
-        "pkg_config": attr.string_list(doc = "modules whose --libs are the link options"),
+        "pkg_config": attr.string_list(doc = "modules that tell link options and folders of headers"),
         "targets": attr.string_list_dict(doc = "instead of pkg_config: target to link options"),
         "test_only": attr.bool(doc = "refuse every target that is not testonly"),
     },
