@@ -10,10 +10,11 @@
  *             exceed PTRDIFF_MAX bytes (what -fno-exceptions makes of them: adaptors/bad_alloc).
  * Equality    two are equal iff they stand for the same ca_allocator. A container keeps its
  *             allocator for life: assigning to it, by copy or by move, fills its own memory, so
- * that a long-lived container never comes to hold a coroutine's; only swap() exchanges allocators,
- * together with the memory. A copy-constructed container uses the memory of the original, unless it
- * is given an allocator. Ownership   the ca_allocator must outlive the containers. Threads     as
- * the allocator.
+ *             that a long-lived container never comes to hold a coroutine's; only swap() exchanges
+ *             allocators, together with the memory. A copy-constructed container uses the memory of
+ *             the original, unless it is given an allocator.
+ * Ownership   the ca_allocator must outlive the containers.
+ * Threads     as the allocator.
  */
 #ifndef CONTEXT_ALLOCATOR_ADAPTORS_STL_ALLOCATOR_STL_ALLOCATOR_H_
 #define CONTEXT_ALLOCATOR_ADAPTORS_STL_ALLOCATOR_STL_ALLOCATOR_H_

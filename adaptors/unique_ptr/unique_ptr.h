@@ -1,20 +1,23 @@
 /* adaptors/unique_ptr/unique_ptr.h - std::unique_ptr over an allocator.
  *
  * Idea        ca::make_unique<T>(allocator, arguments...) is std::make_unique in a chosen
- * allocator; the deleter destroys the object and gives its block back with the right size and
- *             alignment. Arrays too: ca::make_unique<T[]>(allocator, n).
+ *             allocator; the deleter destroys the object and gives its block back with the right
+ *             size and alignment. Arrays too: ca::make_unique<T[]>(allocator, n).
  * Cost        the allocator's own and the constructors'.
  * Overhead    the pointer holds 8 bytes for the allocator; 24 where T has a virtual destructor, as
- *             the object may then be of a derived class, of which size and alignment are needed;
- *             16 for an array.
+ *             the object may then be of a derived class, of which size and alignment are needed; 16
+ *             for an array.
  * Alignment   alignof(T), also an extended one.
  * Errors      make_unique: std::bad_alloc iff the allocator refuses, std::bad_array_new_length iff
  *             the elements exceed PTRDIFF_MAX bytes (what -fno-exceptions makes of them:
  *             adaptors/bad_alloc). try_make_unique: an empty pointer in both cases. When a
  *             constructor throws, what was made is destroyed, the block given back, and it throws
- * on. Conversion  unique_ptr<Derived> to unique_ptr<Base> iff Base has a virtual destructor:
- * without, nobody could find the block again, so it doesn't compile. Ownership   the allocator must
- * outlive the pointers. Threads     as the allocator.
+ *             on.
+ * Conversion  unique_ptr<Derived> to unique_ptr<Base> iff Base has a virtual destructor: without,
+ *             nobody could find the block again, so it doesn't compile. T must be complete wherever
+ *             the pointer's type is named.
+ * Ownership   the allocator must outlive the pointers.
+ * Threads     as the allocator.
  */
 #ifndef CONTEXT_ALLOCATOR_ADAPTORS_UNIQUE_PTR_UNIQUE_PTR_H_
 #define CONTEXT_ALLOCATOR_ADAPTORS_UNIQUE_PTR_UNIQUE_PTR_H_
