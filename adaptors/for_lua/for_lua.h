@@ -6,13 +6,16 @@
  *             serves, one per state if wanted. A state in a region of its own (a bump allocator, a
  *             coroutine's slot) needs no lua_close(): resetting the region ends it at once and
  *             leaks nothing of Lua's. What finalizers (__gc, __close) would have released
- * elsewhere, such as open files, is then not released. Cost        the allocator's own and two
- * compares. Alignment   CA_ALIGN_DEFAULT. Errors      NULL iff the allocator refuses: Lua collects
- * its garbage, asks once more, and then raises LUA_ERRMEM, or lua_newstate() returns NULL. Lua up
- * to 5.3 expects that shrinking always succeeds; it does wherever the allocator shrinks in place,
- * or else has room for the smaller copy, and ends in LUA_ERRMEM otherwise. Ownership   the
- * allocator must outlive the state, or be reset with it. Threads     as the state: one at a time,
- * if the allocator is its own. Tested with Lua 5.4.
+ *             elsewhere, such as open files, is then not released.
+ * Cost        the allocator's own and two compares.
+ * Alignment   CA_ALIGN_DEFAULT.
+ * Errors      NULL iff the allocator refuses: Lua collects its garbage, asks once more, and then
+ *             raises LUA_ERRMEM, or lua_newstate() returns NULL. Lua up to 5.3 expects that
+ *             shrinking always succeeds; it does wherever the allocator shrinks in place, or else
+ *             has room for the smaller copy, and ends in LUA_ERRMEM otherwise.
+ * Ownership   the allocator must outlive the state, or be reset with it.
+ * Threads     as the state: one at a time, if the allocator is its own.
+ * Tested      with Lua 5.4.
  */
 #ifndef CONTEXT_ALLOCATOR_ADAPTORS_FOR_LUA_FOR_LUA_H_
 #define CONTEXT_ALLOCATOR_ADAPTORS_FOR_LUA_FOR_LUA_H_
