@@ -138,9 +138,22 @@ TEST(ForLibuvTest, AnAllocatorThatCannotServeIsNotChosen) {
   EXPECT_FALSE(ca_for_libuv_init(ca_bump_allocator(&bump)));
   EXPECT_FALSE(ca_for_libuv_init(nullptr));
   ca_bump_destroy(&bump);
-  void *const block = ca_for_libuv_calloc(3, 5);
+  void *const block = ca_for_libuv_malloc(10);
   EXPECT_TRUE(TheWitness().Owns(block)) << "the one before stays";
   ca_for_libuv_free(block);
+}
+
+TEST(ForLibuvTest, BlocksHaveTheSizeAskedAndCallocZeroes) {
+  const std::size_t before = TheWitness().live_bytes();
+  void *block = ca_for_libuv_malloc(100);
+  EXPECT_EQ(TheWitness().live_bytes(), before + 100);
+  block = ca_for_libuv_realloc(block, 50);
+  EXPECT_EQ(TheWitness().live_bytes(), before + 50);
+  ca_for_libuv_free(block);
+  auto *const bytes = static_cast<char *>(ca_for_libuv_calloc(30, 5));
+  EXPECT_EQ(TheWitness().live_bytes(), before + 150);
+  for (int i = 0; i < 150; ++i) EXPECT_EQ(bytes[i], 0) << i;
+  ca_for_libuv_free(bytes);
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ static ca_allocator *chosen;
 
 void *ca_for_sqlite_malloc(int size) {
   CA_ASSERT(chosen != NULL);
-  return size <= 0 ? NULL : ca_hooks_malloc(chosen, (size_t)size);
+  return ca_hooks_malloc(chosen, (size_t)size); /* A negative one is more than there can be. */
 }
 
 void ca_for_sqlite_free(void *ptr) {
@@ -22,7 +22,7 @@ void ca_for_sqlite_free(void *ptr) {
 
 void *ca_for_sqlite_realloc(void *ptr, int size) {
   CA_ASSERT(chosen != NULL);
-  return size < 0 ? NULL : ca_hooks_realloc(chosen, ptr, (size_t)size);
+  return ca_hooks_realloc(chosen, ptr, (size_t)size);
 }
 
 int ca_for_sqlite_size(void *ptr) {

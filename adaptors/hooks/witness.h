@@ -6,7 +6,9 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <mutex>
 
@@ -60,6 +62,7 @@ class Witness {
       return ca_block_none();
     }
     void *const ptr = std::aligned_alloc(align, ca_round_up(size, align));
+    std::memset(ptr, 0xA5, size);  // Nobody may count on zeros.
     self->live_[ptr] = size;
     return ca_block_make(ptr, size);
   }
