@@ -6,71 +6,27 @@
 #include <cstring>
 #include <random>
 
+#include "adaptors/testing/rounding.h"
 #include "allocators/bump/bump.h"
 #include "allocators/testing/allocator_model.h"
 
 namespace {
 
-// Rounds every size up to a multiple of 64, and says so or not: an inner allocator whose blocks
-// fit many sizes. Cells of 4 KiB, one block in each.
-struct Rounding {
-  ca_allocator base;
-  bool used[64];
-  std::size_t size[64];
-  alignas(64) char cells[64][4096];
-};
-
-Rounding *FromBase(ca_allocator *base) { return reinterpret_cast<Rounding *>(base); }
-std::size_t IndexOf(const ca_allocator *base, const void *ptr) {
-  const auto *self = reinterpret_cast<const Rounding *>(base);
-  return static_cast<std::size_t>(static_cast<const char *>(ptr) - self->cells[0]) / 4096;
-}
-ca_block Resize(ca_allocator *base, void *ptr, std::size_t, std::size_t new_size, std::size_t,
-                ca_move) {
-  if (new_size > 4096) return ca_block_none();
-  std::size_t *size = &FromBase(base)->size[IndexOf(base, ptr)];
-  *size = (new_size + 63) / 64 * 64;
-  return ca_block_make(ptr, *size);
-}
-ca_block Allocate(ca_allocator *base, std::size_t size, std::size_t align) {
-  Rounding *self = FromBase(base);
-  for (std::size_t i = 0; i < 64 && size <= 4096 && align <= 64; ++i) {
-    if (self->used[i]) continue;
-    self->used[i] = true;
-    return Resize(base, self->cells[i], 0, size, align, CA_MOVE_NEVER);
-  }
-  return ca_block_none();
-}
-std::size_t UsableSize(const ca_allocator *base, const void *ptr) {
-  return reinterpret_cast<const Rounding *>(base)->size[IndexOf(base, ptr)];
-}
-void DeallocateUnsized(ca_allocator *base, void *ptr) {
-  FromBase(base)->used[IndexOf(base, ptr)] = false;
-}
-void Deallocate(ca_allocator *base, void *ptr, std::size_t size, std::size_t) {
-  EXPECT_LE(size, UsableSize(base, ptr)) << "does not fit";
-  DeallocateUnsized(base, ptr);
-}
-constexpr ca_allocator_ops kForgetting = {Allocate, Deallocate, Resize,  Resize,    nullptr,
-                                          nullptr,  nullptr,    nullptr, "rounding"};
-constexpr ca_allocator_ops kRecording = {Allocate, Deallocate, Resize,
-                                         Resize,   UsableSize, DeallocateUnsized,
-                                         nullptr,  nullptr,    "rounding"};
-
 class TrackingTest : public testing::TestWithParam<bool> {
  protected:
-  TrackingTest() {
-    rounding_.base.ops = recorded() ? &kRecording : &kForgetting;
-    ca_tracking_init(&tracking_, &rounding_.base, CA_SIZES_RECORDED);
+  TrackingTest() : rounding_(GetParam()) {
+    ca_tracking_init(&tracking_, rounding_.get(), CA_SIZES_RECORDED);
   }
   bool recorded() { return GetParam(); }
   // What is counted for a block of `size`.
-  std::size_t Counted(std::size_t size) { return recorded() ? (size + 63) / 64 * 64 : size; }
+  std::size_t Counted(std::size_t size) {
+    return recorded() ? ca_testing::Rounding::RoundUp(size) : size;
+  }
   ca_allocator *allocator() { return ca_tracking_allocator(&tracking_); }
   ca_tracking_usage Read() { return ca_tracking_read(&tracking_); }
   bool Check() { return allocator()->ops->check(allocator()); }
 
-  Rounding rounding_ = {};
+  ca_testing::Rounding rounding_;
   ca_tracking tracking_;
 };
 INSTANTIATE_TEST_SUITE_P(Sizes, TrackingTest, testing::Bool());
@@ -150,12 +106,11 @@ TEST_P(TrackingTest, StaysExactUnderRandomOperations) {
         allocator(), [&random] { return static_cast<std::uint32_t>(random()); }, limits);
     for (int step = 0; step < 500; ++step) {
       ASSERT_EQ(model.Step(), "");
-      std::ptrdiff_t live = 0;
-      for (std::size_t i = 0; i < 64 && recorded(); ++i) {
-        if (rounding_.used[i]) live += static_cast<std::ptrdiff_t>(rounding_.size[i]);
-      }
       const ca_tracking_usage usage = Read();
-      if (recorded()) ASSERT_EQ(ca_tracking_live_bytes(&usage), live);
+      if (recorded()) {
+        ASSERT_EQ(ca_tracking_live_bytes(&usage),
+                  static_cast<std::ptrdiff_t>(rounding_.live_bytes()));
+      }
       ASSERT_EQ(ca_tracking_live_blocks(&usage), static_cast<std::ptrdiff_t>(model.live_blocks()));
     }
     ASSERT_EQ(model.FreeAll(), "");
@@ -176,7 +131,7 @@ TEST_P(TrackingTest, UnsizedDeallocationIsOfferedWhereInnerOffersItAndCounted) {
 }
 
 TEST_P(TrackingTest, WithSizesForgottenTheInnerRecordIsNotUsed) {
-  ca_tracking_init(&tracking_, &rounding_.base, CA_SIZES_FORGOTTEN);
+  ca_tracking_init(&tracking_, rounding_.get(), CA_SIZES_FORGOTTEN);
   EXPECT_EQ(allocator()->ops->usable_size, nullptr);
   EXPECT_EQ(allocator()->ops->deallocate_unsized, nullptr);
   ca_block block = ca_allocate(allocator(), 100, 16);

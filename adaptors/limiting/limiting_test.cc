@@ -1,0 +1,217 @@
+#include "adaptors/limiting/limiting.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "adaptors/testing/rounding.h"
+#include "allocators/bump/bump.h"
+#include "allocators/testing/allocator_model.h"
+
+namespace {
+
+using ca_testing::Rounding;
+
+class LimitingTest : public testing::TestWithParam<bool> {
+ protected:
+  LimitingTest() : rounding_(GetParam()) {
+    ca_limiting_init(&limiting_, rounding_.get(), CA_SIZES_RECORDED, 1000, nullptr);
+  }
+  bool recorded() { return GetParam(); }
+  std::size_t Counted(std::size_t size) { return recorded() ? Rounding::RoundUp(size) : size; }
+  ca_allocator *allocator() { return ca_limiting_allocator(&limiting_); }
+  ca_budget *budget() { return ca_limiting_budget(&limiting_); }
+  ca_block Allocate(std::size_t size) { return ca_allocate(allocator(), size, 16); }
+
+  Rounding rounding_;
+  ca_limiting limiting_;
+};
+INSTANTIATE_TEST_SUITE_P(Sizes, LimitingTest, testing::Bool());
+
+TEST_P(LimitingTest, ServesUpToTheLimitAndNotAByteMore) {
+  EXPECT_EQ(Allocate(500).size, Counted(500));
+  EXPECT_EQ(budget()->used, Counted(500));
+  EXPECT_TRUE(ca_block_is_none(Allocate(501)));
+  EXPECT_EQ(budget()->refusals, 1U);
+  EXPECT_EQ(budget()->used, Counted(500));
+  EXPECT_EQ(ca_block_is_none(Allocate(500)), recorded()) << "512 + 512 recorded are too much";
+  EXPECT_EQ(rounding_.live_bytes() == 512, recorded()) << "what was refused went back";
+  EXPECT_LE(budget()->used, 1000U);
+}
+
+TEST_P(LimitingTest, TakesBackWhatItTookWhateverSizeDescribesTheBlock) {
+  for (std::size_t asked = 1; asked <= 200; asked += 3) {
+    const std::size_t got = Counted(asked);
+    for (const std::size_t size : {asked, (asked + got) / 2, got}) {
+      const ca_block block = Allocate(asked);
+      ASSERT_EQ(budget()->used, got);
+      ca_deallocate(allocator(), block.ptr, size, 16);
+      ASSERT_EQ(budget()->used, 0U);
+    }
+  }
+}
+
+TEST_P(LimitingTest, GrowingTakesTheDifferenceOrRefuses) {
+  ca_block block = Allocate(100);
+  block = ca_grow(allocator(), block.ptr, 100, 900, 16, CA_MOVE_ALLOWED);
+  EXPECT_EQ(block.size, Counted(900));
+  EXPECT_EQ(budget()->used, Counted(900));
+  EXPECT_TRUE(ca_block_is_none(ca_grow(allocator(), block.ptr, 900, 1001, 16, CA_MOVE_NEVER)));
+  EXPECT_EQ(budget()->used, Counted(900));
+  EXPECT_EQ(ca_block_is_none(ca_grow(allocator(), block.ptr, 900, 1000, 16, CA_MOVE_NEVER)),
+            recorded());
+  EXPECT_EQ(budget()->used, recorded() ? 960U : 1000U);
+  if (recorded()) EXPECT_EQ(rounding_.live_bytes(), 960U) << "the growth was given back";
+}
+
+TEST_P(LimitingTest, GrowingWithinWhatTheBlockHasTakesNothing) {
+  const ca_block block = Allocate(900);
+  ca_budget_set_limit(budget(), 0);
+  const std::size_t within = (900 + block.size) / 2;
+  const ca_block same = ca_grow(allocator(), block.ptr, 900, within, 16, CA_MOVE_NEVER);
+  EXPECT_EQ(same.ptr, block.ptr);
+  EXPECT_EQ(same.size, block.size);
+  EXPECT_EQ(budget()->used, block.size);
+}
+
+TEST_P(LimitingTest, AGrowThatTheInnerAllocatorRefusesTakesNothing) {
+  ca_limiting_init(&limiting_, rounding_.get(), CA_SIZES_RECORDED, 100000, nullptr);
+  const ca_block block = Allocate(100);
+  EXPECT_TRUE(ca_block_is_none(ca_grow(allocator(), block.ptr, 100, 5000, 16, CA_MOVE_ALLOWED)));
+  EXPECT_TRUE(ca_block_is_none(Allocate(5000)));
+  EXPECT_EQ(budget()->used, Counted(100));
+  EXPECT_EQ(budget()->refusals, 0U);
+}
+
+TEST_P(LimitingTest, ShrinkingGivesBackTheDifference) {
+  ca_block block = Allocate(900);
+  block = ca_shrink(allocator(), block.ptr, 900, 100, 16, CA_MOVE_NEVER);
+  EXPECT_EQ(block.size, Counted(100));
+  EXPECT_EQ(budget()->used, Counted(100));
+  ca_deallocate(allocator(), block.ptr, 100, 16);
+  EXPECT_EQ(budget()->used, 0U);
+}
+
+TEST_P(LimitingTest, WhatTheInnerAllocatorKeepsStaysCounted) {
+  rounding_.KeepTails();
+  ca_block block = Allocate(900);
+  block = ca_shrink(allocator(), block.ptr, 900, 100, 16, CA_MOVE_NEVER);
+  EXPECT_EQ(budget()->used, recorded() ? 960U : 100U);
+  ca_deallocate(allocator(), block.ptr, 100, 16);
+  EXPECT_EQ(budget()->used, 0U);
+  if (!recorded()) return;
+  block = Allocate(900);
+  EXPECT_TRUE(ca_block_is_none(ca_grow(allocator(), block.ptr, 900, 1000, 16, CA_MOVE_NEVER)));
+  EXPECT_EQ(budget()->used, 1024U) << "the one case in which used exceeds the limit";
+  ca_deallocate(allocator(), block.ptr, 900, 16);
+  EXPECT_EQ(budget()->used, 0U);
+}
+
+TEST_P(LimitingTest, ALimitBelowWhatIsLiveLetsBlocksLiveShrinkAndGo) {
+  ca_block block = Allocate(640);
+  ca_budget_set_limit(budget(), 320);
+  EXPECT_EQ(ca_budget_room(budget()), 0U);
+  EXPECT_TRUE(ca_block_is_none(Allocate(1)));
+  EXPECT_TRUE(ca_block_is_none(ca_grow(allocator(), block.ptr, 640, 641, 16, CA_MOVE_NEVER)));
+  EXPECT_EQ(ca_grow(allocator(), block.ptr, 640, 640, 16, CA_MOVE_NEVER).size, 640U);
+  block = ca_shrink(allocator(), block.ptr, 640, 256, 16, CA_MOVE_NEVER);
+  EXPECT_EQ(budget()->used, 256U);
+  EXPECT_FALSE(ca_block_is_none(Allocate(64)));
+  ca_deallocate(allocator(), block.ptr, 256, 16);
+  EXPECT_EQ(budget()->used, 64U);
+}
+
+TEST_P(LimitingTest, NothingFitsInABudgetOfNothing) {
+  ca_budget_set_limit(budget(), 0);
+  EXPECT_TRUE(ca_block_is_none(Allocate(1)));
+  ca_budget_set_limit(budget(), SIZE_MAX);
+  EXPECT_TRUE(ca_block_is_none(Allocate(SIZE_MAX)));
+  EXPECT_TRUE(ca_block_is_none(Allocate(5000)));
+  EXPECT_EQ(budget()->used, 0U);
+  EXPECT_FALSE(ca_block_is_none(Allocate(4096)));
+}
+
+TEST_P(LimitingTest, AChildTakesFromItsParentsToo) {
+  ca_budget tenant;
+  ca_budget_init(&tenant, 1000, nullptr);
+  ca_limiting first, second;
+  ca_limiting_init(&first, rounding_.get(), CA_SIZES_RECORDED, 700, &tenant);
+  ca_limiting_init(&second, rounding_.get(), CA_SIZES_RECORDED, 700, &tenant);
+  ca_allocator *one = ca_limiting_allocator(&first);
+  ca_allocator *other = ca_limiting_allocator(&second);
+  const ca_block block = ca_allocate(one, 640, 16);
+  EXPECT_EQ(tenant.used, 640U);
+  EXPECT_TRUE(ca_block_is_none(ca_allocate(other, 640, 16))) << "its own budget has room";
+  EXPECT_EQ(tenant.refusals, 1U);
+  EXPECT_EQ(second.budget.refusals, 0U);
+  EXPECT_EQ(second.budget.used, 0U) << "taken from all or from none";
+  EXPECT_FALSE(ca_block_is_none(ca_allocate(other, 320, 16)));
+  EXPECT_EQ(tenant.used, 960U);
+  ca_deallocate(one, block.ptr, 640, 16);
+  EXPECT_EQ(tenant.used, 320U);
+  ca_limiting_reset(&second);
+  EXPECT_EQ(second.budget.used, 0U);
+  EXPECT_EQ(tenant.used, 0U);
+}
+
+TEST_P(LimitingTest, ALevelInTheMiddleRefusesAndNobodyKeepsAnything) {
+  ca_budget top, middle;
+  ca_budget_init(&top, 10000, nullptr);
+  ca_budget_init(&middle, 100, &top);
+  ca_limiting_init(&limiting_, rounding_.get(), CA_SIZES_RECORDED, 1000, &middle);
+  EXPECT_TRUE(ca_block_is_none(Allocate(128)));
+  EXPECT_EQ(top.used + middle.used + budget()->used, 0U);
+  EXPECT_EQ(top.refusals, 0U);
+  EXPECT_EQ(middle.refusals, 1U);
+  EXPECT_FALSE(ca_block_is_none(Allocate(64)));
+  EXPECT_EQ(top.used, 64U);
+}
+
+TEST_P(LimitingTest, AChildMayStandOnItsParentsAllocator) {
+  ca_limiting child;
+  ca_limiting_init(&child, allocator(), CA_SIZES_RECORDED, 500, nullptr);
+  const ca_block block = ca_allocate(ca_limiting_allocator(&child), 448, 16);
+  EXPECT_EQ(budget()->used, 448U);
+  EXPECT_TRUE(ca_block_is_none(ca_allocate(ca_limiting_allocator(&child), 100, 16)));
+  ca_deallocate(ca_limiting_allocator(&child), block.ptr, 448, 16);
+  EXPECT_EQ(budget()->used, 0U);
+}
+
+TEST_P(LimitingTest, UnsizedDeallocationIsOfferedWhereInnerOffersItAndGivesBack) {
+  EXPECT_EQ(allocator()->ops->deallocate_unsized != nullptr, recorded());
+  if (!recorded()) return;
+  const ca_block block = Allocate(100);
+  EXPECT_EQ(allocator()->ops->usable_size(allocator(), block.ptr), 128U);
+  allocator()->ops->deallocate_unsized(allocator(), block.ptr);
+  EXPECT_EQ(budget()->used, 0U);
+  EXPECT_EQ(rounding_.live_bytes(), 0U);
+}
+
+TEST_P(LimitingTest, StaysExactUnderRandomOperations) {
+  ca_limiting_init(&limiting_, rounding_.get(), CA_SIZES_RECORDED, 20000, nullptr);
+  for (unsigned seed = 1; seed <= 20; ++seed) {
+    std::mt19937 random(seed);
+    ca_testing::ModelLimits limits;
+    limits.max_align = 64;
+    ca_testing::AllocatorModel model(
+        allocator(), [&random] { return static_cast<std::uint32_t>(random()); }, limits);
+    for (int step = 0; step < 500; ++step) {
+      ASSERT_EQ(model.Step(), "");
+      ASSERT_LE(budget()->used, 20000U);
+      if (recorded()) ASSERT_EQ(budget()->used, rounding_.live_bytes());
+    }
+    ASSERT_EQ(model.FreeAll(), "");
+    ASSERT_EQ(budget()->used, 0U) << "seed " << seed;
+  }
+  EXPECT_GT(budget()->refusals, 0U);
+}
+
+#ifndef NDEBUG
+TEST(LimitingDeathTest, GivingBackMoreThanWasTakenIsACallersError) {
+  ca_budget budget;
+  ca_budget_init(&budget, 100, nullptr);
+  EXPECT_DEATH(ca_budget_give_back(&budget, 1), "at->used >= bytes");
+}
+#endif
+
+}  // namespace
