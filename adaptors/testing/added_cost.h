@@ -43,18 +43,20 @@ inline double Median(std::vector<double> *values) {
   return *middle;
 }
 
-// Reports direct_ns, through_ns and added_ns: medians over the turns, per call.
+// Reports direct_ns, through_ns and added_ns, per call, and ratio: medians over the turns.
 template <typename Direct, typename Through>
 void ReportAddedCost(benchmark::State &state, Direct direct, Through through) {
-  std::vector<double> one, other, added;
+  std::vector<double> one, other, added, ratio;
   for (auto _ : state) {
     one.push_back(NanosecondsPerCall(direct));
     other.push_back(NanosecondsPerCall(through));
     added.push_back(other.back() - one.back());
+    ratio.push_back(other.back() / one.back());
   }
   state.counters["direct_ns"] = Median(&one);
   state.counters["through_ns"] = Median(&other);
   state.counters["added_ns"] = Median(&added);
+  state.counters["ratio"] = Median(&ratio);
 }
 
 inline void AllocateAndDeallocate(ca_allocator *allocator, std::size_t size) {

@@ -1,0 +1,16 @@
+// What the record adds to a call. Run: bazel run -c opt //adaptors/sized:sized_bench
+#include "adaptors/sized/sized.h"
+
+#include "adaptors/testing/added_cost.h"
+
+namespace {
+
+void BM_AddedCost(benchmark::State &state) {
+  ca_testing::BenchBump inner(CA_SIZES_FORGOTTEN);
+  ca_sized sized;
+  ca_sized_init(&sized, inner.get());
+  ca_testing::ReportAddedCost(state, inner.get(), ca_sized_allocator(&sized));
+}
+BENCHMARK(BM_AddedCost);
+
+}  // namespace
