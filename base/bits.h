@@ -1,0 +1,117 @@
+/* base/bits.h - what the machine can do with the bits of one 64-bit word.
+ *
+ * Bit 0 is the lowest. Written so that the compiler takes tzcnt, lzcnt, blsr and popcnt where the
+ * target has them (-mbmi -mlzcnt -mpopcnt) and stays right, and nearly as fast, where it hasn't.
+ * No function has undefined results: zero and 64 are answered as their comments say.
+ *
+ * Source      the doubling of shifts in find_run: H. S. Warren, "Hacker's Delight", 2nd edition,
+ *             section 6-3: O(log length) steps.
+ */
+#ifndef CONTEXT_ALLOCATOR_BASE_BITS_H_
+#define CONTEXT_ALLOCATOR_BASE_BITS_H_
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CA_BITS_PER_WORD 64U
+
+/* The index of the lowest set bit; 64 for 0. */
+static inline unsigned ca_bits_trailing_zeros(uint64_t word) {
+  return word == 0 ? 64U : (unsigned)__builtin_ctzll(word);
+}
+
+/* The same where the caller knows that word != 0: one instruction, no test. */
+static inline unsigned ca_bits_lowest(uint64_t word) { return (unsigned)__builtin_ctzll(word); }
+
+/* Zero bits above the highest set one; 64 for 0. */
+static inline unsigned ca_bits_leading_zeros(uint64_t word) {
+  return word == 0 ? 64U : (unsigned)__builtin_clzll(word);
+}
+
+/* The word without its lowest set bit; 0 for 0. */
+static inline uint64_t ca_bits_clear_lowest(uint64_t word) { return word & (word - 1); }
+
+/* How many bits are set. Without popcnt the compiler would call a function of libgcc. */
+static inline unsigned ca_bits_count(uint64_t word) {
+#if defined(__POPCNT__) || defined(__aarch64__)
+  return (unsigned)__builtin_popcountll(word);
+#else
+  word -= (word >> 1) & UINT64_C(0x5555555555555555);
+  word = (word & UINT64_C(0x3333333333333333)) + ((word >> 2) & UINT64_C(0x3333333333333333));
+  word = (word + (word >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
+  return (unsigned)((word * UINT64_C(0x0101010101010101)) >> 56);
+#endif
+}
+
+/* The `count` lowest bits set. count: 0 to 64. */
+static inline uint64_t ca_bits_low(unsigned count) {
+  return count == 0 ? 0 : ~UINT64_C(0) >> (64U - count);
+}
+
+/* Set bits from bit 0 upwards: 0 to 64. */
+static inline unsigned ca_bits_run_at_bottom(uint64_t word) {
+  return ca_bits_trailing_zeros(~word);
+}
+
+/* Set bits from bit 63 downwards: 0 to 64. */
+static inline unsigned ca_bits_run_at_top(uint64_t word) { return ca_bits_leading_zeros(~word); }
+
+/* The length of the run of set bits that contains bit `at`, which is set. at: 0 to 63. */
+static inline unsigned ca_bits_run_around(uint64_t word, unsigned at) {
+  const unsigned from_here_up = ca_bits_run_at_bottom(word >> at);
+  const unsigned from_here_down = ca_bits_run_at_top(word << (63U - at));
+  return from_here_up + from_here_down - 1;
+}
+
+/* Of the 128 bits high:low, a bit in the result for each i below 64 such that `length` set bits
+ * begin at bit i. length: 1 to 64. */
+static inline uint64_t ca_bits_run_starts(uint64_t low, uint64_t high, unsigned length) {
+  /* Before each step bit i means: `have` set bits begin here. */
+  for (unsigned have = 1; have < length;) {
+    const unsigned step = have < length - have ? have : length - have;
+    low &= (low >> step) | (high << (64U - step));
+    high &= high >> step;
+    have += step;
+  }
+  return low;
+}
+
+/* Where the lowest run of `length` set bits begins; 64 if there is none. length: 1 to 64. */
+static inline unsigned ca_bits_find_run(uint64_t word, unsigned length) {
+  return ca_bits_trailing_zeros(ca_bits_run_starts(word, 0, length));
+}
+
+/* The length of the longest run of set bits: 0 to 64. */
+static inline unsigned ca_bits_longest_run(uint64_t word) {
+  uint64_t runs[6]; /* Of runs[k] bit i means: 2^k set bits begin here. */
+  unsigned top = 0;
+  if (word == 0 || ~word == 0) {
+    return word == 0 ? 0U : 64U;
+  }
+  for (runs[0] = word; top < 5; top++) {
+    runs[top + 1] = runs[top] & (runs[top] >> (1U << top));
+    if (runs[top + 1] == 0) {
+      break;
+    }
+  }
+  uint64_t found = runs[top];
+  unsigned length = 1U << top;
+  while (top-- > 0) {
+    const uint64_t longer = found & (runs[top] >> length);
+    if (longer != 0) {
+      found = longer;
+      length += 1U << top;
+    }
+  }
+  return length;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CONTEXT_ALLOCATOR_BASE_BITS_H_ */
