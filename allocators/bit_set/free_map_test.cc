@@ -1,0 +1,294 @@
+// The words, the index and the map against slow and obvious ones.
+#include "allocators/bit_set/free_map.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <vector>
+
+namespace {
+
+using Bits = std::vector<bool>;
+
+Bits FromWords(const std::vector<std::uint64_t> &words) {
+  Bits bits;
+  for (const std::uint64_t word : words) {
+    for (int i = 0; i < 64; ++i) bits.push_back(word >> i & 1);
+  }
+  return bits;
+}
+
+TEST(WordsTest, SetAndClearChangeTheRangeAndNothingElse) {
+  for (std::size_t first = 0; first < 192; ++first) {
+    for (std::size_t count = 1; first + count <= 192; count += 1 + count % 11) {
+      std::vector<std::uint64_t> clear = {0, 0, 0};
+      std::vector<std::uint64_t> set = {~0ULL, ~0ULL, ~0ULL};
+      ca_words_set(clear.data(), first, count);
+      ca_words_clear(set.data(), first, count);
+      Bits expected(192);
+      for (std::size_t i = first; i < first + count; ++i) expected[i] = true;
+      ASSERT_EQ(FromWords(clear), expected) << first << ", " << count;
+      expected.flip();
+      ASSERT_EQ(FromWords(set), expected) << first << ", " << count;
+    }
+  }
+}
+
+TEST(WordsTest, NextFindsTheLowestBitFromAnyPlaceOn) {
+  std::mt19937_64 random(1);
+  for (int round = 0; round < 60; ++round) {
+    std::vector<std::uint64_t> words(1 + random() % 4);
+    for (std::uint64_t &word : words) {
+      const auto kind = random() % 4;
+      word = kind == 0 ? 0 : kind == 1 ? ~0ULL : std::uint64_t{1} << (random() % 64);
+    }
+    const Bits bits = FromWords(words);
+    for (std::size_t from = 0; from <= bits.size(); ++from) {
+      std::size_t set = from;
+      std::size_t clear = from;
+      while (set < bits.size() && !bits[set]) ++set;
+      while (clear < bits.size() && bits[clear]) ++clear;
+      ASSERT_EQ(ca_words_next_set(words.data(), words.size(), from), set);
+      ASSERT_EQ(ca_words_next_clear(words.data(), words.size(), from), clear);
+    }
+  }
+}
+
+struct Index {
+  explicit Index(std::size_t words, unsigned last = 64)
+      : sets(ca_run_index_words(words), 0xABABABABABABABAB), lengths(words), model(words, 64) {
+    ca_run_index_init(&index, sets.data(), lengths.data(), words);
+    Fill(last);
+  }
+  void Fill(unsigned last) {
+    ca_run_index_fill(&index, last);
+    model.assign(model.size(), 64);
+    model.back() = last;
+  }
+  void Put(std::size_t word, unsigned length) {
+    ca_run_index_put(&index, word, length);
+    model[word] = length;
+  }
+  std::size_t Next(unsigned length, std::size_t from) const {
+    for (; from < model.size(); ++from) {
+      if (model[from] == length) return from;
+    }
+    return CA_RUN_INDEX_NONE;
+  }
+  unsigned Fitting(unsigned length) const {
+    unsigned best = 0;
+    for (const unsigned have : model) {
+      if (have >= length && (best == 0 || have < best)) best = have;
+    }
+    return best;
+  }
+  std::vector<std::uint64_t> sets;
+  std::vector<unsigned char> lengths;
+  std::vector<unsigned> model;
+  ca_run_index index;
+};
+
+TEST(RunIndexTest, AgreesWithAListOfLengths) {
+  for (const std::size_t words : {1, 2, 63, 64, 65, 200, 4096, 4097, 9000}) {
+    SCOPED_TRACE(words);
+    std::mt19937 random(static_cast<unsigned>(words));
+    Index index(words, 5);
+    for (int step = 0; step < 200; ++step) {
+      const std::size_t word = random() % 3 == 0 ? words - 1 : random() % words;
+      index.Put(word, random() % 65);
+      if (step % 60 == 50) index.Fill(random() % 65);
+      const unsigned length = 1 + random() % 64;
+      ASSERT_EQ(ca_run_index_fitting(&index.index, length), index.Fitting(length));
+      const std::size_t from = random() % words;
+      ASSERT_EQ(ca_run_index_next(&index.index, length, from), index.Next(length, from));
+      ASSERT_EQ(ca_run_index_next(&index.index, length, words), CA_RUN_INDEX_NONE);
+      const unsigned used = index.Fitting(1);
+      if (used != 0) ASSERT_EQ(ca_run_index_first(&index.index, used), index.Next(used, 0));
+      if (step % 20 == 0) ASSERT_TRUE(ca_run_index_check(&index.index));
+    }
+    ASSERT_TRUE(ca_run_index_check(&index.index));
+  }
+}
+
+TEST(RunIndexTest, FindsAcrossEmptyStretchesOfEveryLevel) {
+  Index index(64 * 64 * 3);
+  for (std::size_t word = 0; word < index.model.size(); ++word) index.Put(word, 0);
+  EXPECT_EQ(ca_run_index_fitting(&index.index, 1), 0U);
+  for (const std::size_t word : {0, 63, 64, 4095, 4096, 8191, 12287}) {
+    index.Put(word, 7);
+    for (const std::size_t from : {0, 1, 62, 63, 64, 65, 4094, 4095, 4096, 8190, 8191, 12287}) {
+      ASSERT_EQ(ca_run_index_next(&index.index, 7, from), index.Next(7, from)) << word << from;
+    }
+    EXPECT_TRUE(ca_run_index_check(&index.index));
+    index.Put(word, 0);
+  }
+}
+
+TEST(RunIndexTest, CheckFindsEveryKindOfDamage) {
+  Index index(200);
+  index.Put(70, 3);
+  ASSERT_TRUE(ca_run_index_check(&index.index));
+  const auto damaged = [&index](auto damage, auto repair) {
+    damage();
+    const bool found = !ca_run_index_check(&index.index);
+    repair();
+    EXPECT_TRUE(ca_run_index_check(&index.index));
+    return found;
+  };
+  std::uint64_t *const set = index.sets.data() + 2 * index.index.set_words;  // Of length 3.
+  EXPECT_TRUE(damaged([&] { set[0] ^= 1; }, [&] { set[0] ^= 1; }));
+  EXPECT_TRUE(damaged([&] { set[1] ^= 64; }, [&] { set[1] ^= 64; }));
+  EXPECT_TRUE(damaged([&] { set[3] |= 1ULL << 63; }, [&] { set[3] &= ~(1ULL << 63); }));
+  EXPECT_TRUE(damaged([&] { set[index.index.set_words - 1] ^= 1; },
+                      [&] { set[index.index.set_words - 1] ^= 1; }));
+  EXPECT_TRUE(damaged([&] { index.lengths[70] = 4; }, [&] { index.lengths[70] = 3; }));
+  EXPECT_TRUE(damaged([&] { index.lengths[70] = 255; }, [&] { index.lengths[70] = 3; }));
+  EXPECT_TRUE(damaged([&] { index.index.used ^= 4; }, [&] { index.index.used ^= 4; }));
+  EXPECT_TRUE(damaged([&] { index.index.used ^= 1; }, [&] { index.index.used ^= 1; }));
+  EXPECT_TRUE(damaged([&] { index.index.written ^= 4; }, [&] { index.index.written ^= 4; }));
+}
+
+// A map, and a plain vector of which block is free.
+class Map {
+ public:
+  explicit Map(std::size_t count)
+      : storage_(ca_free_map_bytes(count) / 8 + 1, 0xCDCDCDCDCDCDCDCD), free(count, true) {
+    ca_free_map_init(&map, storage_.data(), count);
+    ca_free_map_fill(&map);
+  }
+  std::size_t RunAt(std::size_t first) const {
+    std::size_t end = first;
+    while (end < free.size() && free[end]) ++end;
+    return end - first;
+  }
+  bool HasRun(std::size_t length, ca_free_map_places places) const {
+    for (std::size_t first = 0; first < free.size(); ++first) {
+      const std::size_t end = first + RunAt(first);
+      for (; first + length <= end; ++first) {
+        if ((first + places.offset) % places.stride == 0) return true;
+      }
+      first = std::max(first, end);
+    }
+    return false;
+  }
+  void Set(std::size_t first, std::size_t length, bool value) {
+    for (std::size_t i = first; i < first + length; ++i) free[i] = value;
+  }
+
+ private:
+  std::vector<std::uint64_t> storage_;
+
+ public:
+  Bits free;
+  ca_free_map map;
+};
+
+void ExpectFound(const Map &map, std::size_t found, std::size_t length, ca_free_map_places places) {
+  if (found == CA_FREE_MAP_NONE) {
+    ASSERT_FALSE(map.HasRun(length, places)) << "refused a run of " << length << " that is there";
+    return;
+  }
+  ASSERT_EQ((found + places.offset) % places.stride, 0U);
+  ASSERT_LE(found + length, map.free.size());
+  ASSERT_GE(map.RunAt(found), length);
+}
+
+TEST(FreeMapTest, FindsARunIffThereIsOne) {
+  for (const std::size_t count : {1, 5, 63, 64, 65, 127, 128, 130, 700, 4500}) {
+    for (unsigned seed = 1; seed <= 4; ++seed) {
+      SCOPED_TRACE(testing::Message() << count << " blocks, seed " << seed);
+      std::mt19937 random(seed);
+      Map map(count);
+      const std::size_t most = seed % 2 == 0 ? 200 : 12;
+      std::vector<std::pair<std::size_t, std::size_t>> live;
+      for (int step = 0; step < 300; ++step) {
+        const std::size_t length = 1 + random() % most;
+        ca_free_map_places places = {std::size_t{1} << (random() % 9), 0};
+        if (random() % 2 == 0) places.stride = 1;
+        places.offset = random() % places.stride;
+        const std::size_t found = places.stride == 1
+                                      ? ca_free_map_find(&map.map, length)
+                                      : ca_free_map_find_placed(&map.map, length, places);
+        ASSERT_NO_FATAL_FAILURE(ExpectFound(map, found, length, places));
+        if (found != CA_FREE_MAP_NONE) {
+          ASSERT_TRUE(ca_free_map_all_free(&map.map, found, length));
+          ca_free_map_take(&map.map, found, length);
+          map.Set(found, length, false);
+          ASSERT_TRUE(ca_free_map_all_taken(&map.map, found, length));
+          live.push_back({found, length});
+        }
+        if (!live.empty() && (found == CA_FREE_MAP_NONE || random() % 3 == 0)) {
+          std::swap(live[random() % live.size()], live.back());
+          const auto [first, size] = live.back();
+          live.pop_back();
+          map.Set(first, size, true);
+          if (random() % 2 == 0) {
+            ca_free_map_give(&map.map, first, size);
+          } else {
+            for (std::size_t i = 0; i < size; ++i) ca_free_map_give_one(&map.map, first + i);
+          }
+        }
+        ASSERT_TRUE(ca_free_map_check(&map.map)) << "in step " << step;
+      }
+      ASSERT_EQ(ca_free_map_count_free(&map.map),
+                static_cast<std::size_t>(std::count(map.free.begin(), map.free.end(), true)));
+    }
+  }
+}
+
+TEST(FreeMapTest, SingleBlocksGivenInEveryOrderKeepTheIndexExact) {
+  for (const bool up : {true, false}) {
+    Map map(300);
+    ca_free_map_take(&map.map, 0, 300);
+    EXPECT_EQ(ca_free_map_find(&map.map, 1), CA_FREE_MAP_NONE);
+    for (std::size_t i = 0; i < 300; ++i) {
+      ca_free_map_give_one(&map.map, up ? i : 299 - i);
+      ASSERT_TRUE(ca_free_map_check(&map.map));
+      ASSERT_EQ(ca_free_map_find(&map.map, i + 2), CA_FREE_MAP_NONE);
+      ASSERT_EQ(ca_free_map_find(&map.map, i + 1), up ? 0 : 299 - i);
+    }
+  }
+}
+
+TEST(FreeMapTest, AWordCheckedOutIsTakenUntilItIsCheckedIn) {
+  for (const std::size_t word : {0, 1, 2, 3}) {
+    Map map(64 * 3 + 10);
+    const std::uint64_t bits = ca_free_map_check_out(&map.map, word);
+    EXPECT_EQ(bits, word == 3 ? 0x3FFU : ~0ULL);
+    EXPECT_TRUE(ca_free_map_check(&map.map));
+    EXPECT_FALSE(ca_free_map_is_free(&map.map, word * 64));
+    ca_free_map_check_in(&map.map, word, bits & ~std::uint64_t{2});
+    EXPECT_TRUE(ca_free_map_check(&map.map));
+    EXPECT_TRUE(ca_free_map_is_free(&map.map, word * 64));
+    EXPECT_FALSE(ca_free_map_is_free(&map.map, word * 64 + 1));
+  }
+}
+
+TEST(FreeMapTest, TakesTheTightestWordAndKeepsLongRunsWhole) {
+  Map map(64 * 10);
+  ca_free_map_take(&map.map, 0, 640);
+  ca_free_map_give(&map.map, 10, 40);
+  ca_free_map_give(&map.map, 64 * 3 + 5, 9);
+  ca_free_map_give(&map.map, 64 * 8 + 60, 8);  // Across two words.
+  EXPECT_EQ(ca_free_map_find(&map.map, 8), 64 * 8 + 60U);
+  EXPECT_EQ(ca_free_map_find(&map.map, 9), 64 * 3 + 5U);
+  EXPECT_EQ(ca_free_map_find(&map.map, 10), 10U);
+  EXPECT_EQ(ca_free_map_find(&map.map, 41), CA_FREE_MAP_NONE);
+}
+
+TEST(FreeMapTest, CheckFindsDamage) {
+  Map map(100);
+  map.map.words[1] ^= 1;
+  EXPECT_FALSE(ca_free_map_check(&map.map)) << "a length that isn't so";
+  map.map.words[1] ^= 1;
+  map.map.words[1] |= 1ULL << 40;
+  EXPECT_FALSE(ca_free_map_check(&map.map)) << "a block beyond the last one";
+  map.map.words[1] &= ~(1ULL << 40);
+  map.map.words[2] = 1;
+  EXPECT_FALSE(ca_free_map_check(&map.map)) << "the word behind";
+  map.map.words[2] = 0;
+  EXPECT_TRUE(ca_free_map_check(&map.map));
+}
+
+}  // namespace

@@ -1,0 +1,194 @@
+#include "allocators/bit_set/run_index.h"
+
+#include <string.h>
+
+static size_t words_for(size_t bits) { return (bits + 63) / 64; }
+
+static uint64_t *set_of(const ca_run_index *self, unsigned length) {
+  return self->sets + (length - 1) * self->set_words;
+}
+
+static size_t words_per_set(size_t word_count) {
+  size_t total = 0;
+  size_t level = word_count;
+  do {
+    level = words_for(level);
+    total += level;
+  } while (level > 1);
+  return total;
+}
+
+size_t ca_run_index_words(size_t word_count) { return CA_RUN_LENGTHS * words_per_set(word_count); }
+
+void ca_run_index_init(ca_run_index *self, uint64_t *sets, unsigned char *lengths,
+                       size_t word_count) {
+  self->used = 0;
+  self->written = 0;
+  self->sets = sets;
+  self->lengths = lengths;
+  self->word_count = word_count;
+  self->level_count = 0;
+  size_t total = 0;
+  size_t level = word_count;
+  do {
+    self->level_begin[self->level_count++] = (uint32_t)total;
+    level = words_for(level);
+    total += level;
+  } while (level > 1);
+  self->set_words = total;
+}
+
+/* Puts the word into the set; whether the set was empty before. */
+static bool set_add(const ca_run_index *self, uint64_t *set, size_t word) {
+  for (unsigned level = 0; level < self->level_count; level++) {
+    uint64_t *const at = set + self->level_begin[level] + word / 64;
+    const uint64_t before = *at;
+    *at = before | UINT64_C(1) << (word % 64);
+    if (before != 0) {
+      return false;
+    }
+    word /= 64;
+  }
+  return true;
+}
+
+/* Takes the word out of the set; whether the set is empty now. */
+static bool set_remove(const ca_run_index *self, uint64_t *set, size_t word) {
+  for (unsigned level = 0; level < self->level_count; level++) {
+    uint64_t *const at = set + self->level_begin[level] + word / 64;
+    *at &= ~(UINT64_C(1) << (word % 64));
+    if (*at != 0) {
+      return false;
+    }
+    word /= 64;
+  }
+  return true;
+}
+
+/* A set that was never used since the index was filled holds whatever the memory held. */
+static uint64_t *written_set(ca_run_index *self, unsigned length) {
+  const uint64_t bit = UINT64_C(1) << (length - 1);
+  uint64_t *const set = set_of(self, length);
+  if ((self->written & bit) == 0) {
+    memset(set, 0, self->set_words * sizeof *set);
+    self->written |= bit;
+  }
+  return set;
+}
+
+void ca_run_index_move(ca_run_index *self, size_t word, unsigned length) {
+  const unsigned before = self->lengths[word];
+  self->lengths[word] = (unsigned char)length;
+  if (before != 0 && set_remove(self, set_of(self, before), word)) {
+    self->used &= ~(UINT64_C(1) << (before - 1));
+  }
+  if (length != 0 && set_add(self, written_set(self, length), word)) {
+    self->used |= UINT64_C(1) << (length - 1);
+  }
+}
+
+void ca_run_index_fill(ca_run_index *self, unsigned last) {
+  uint64_t *const set = set_of(self, CA_RUN_LENGTHS);
+  size_t bits = self->word_count;
+  memset(self->lengths, CA_RUN_LENGTHS, self->word_count);
+  for (unsigned level = 0; level < self->level_count; level++) {
+    const size_t words = words_for(bits);
+    uint64_t *const begin = set + self->level_begin[level];
+    memset(begin, 0xFF, words * sizeof *begin);
+    begin[words - 1] = ca_bits_low((unsigned)((bits - 1) % 64) + 1);
+    bits = words;
+  }
+  /* Sets that hold something now are garbage from here on; empty ones stay clean. */
+  self->written = (self->written & ~self->used) | UINT64_C(1) << (CA_RUN_LENGTHS - 1);
+  self->used = UINT64_C(1) << (CA_RUN_LENGTHS - 1);
+  ca_run_index_put(self, self->word_count - 1, last);
+}
+
+size_t ca_run_index_first(const ca_run_index *self, unsigned length) {
+  const uint64_t *const set = set_of(self, length);
+  size_t at = 0;
+  for (unsigned level = self->level_count; level-- > 0;) {
+    at = at * 64 + ca_bits_lowest(set[self->level_begin[level] + at]);
+  }
+  return at;
+}
+
+size_t ca_run_index_next(const ca_run_index *self, unsigned length, size_t from) {
+  if ((self->used >> (length - 1) & 1) == 0) {
+    return CA_RUN_INDEX_NONE;
+  }
+  const uint64_t *const set = set_of(self, length);
+  size_t bits = self->word_count; /* Of the level. */
+  unsigned level = 0;
+  uint64_t rest = 0;
+  while (from < bits) { /* Up, to the first word that has a bit at or above `from` .. */
+    rest = set[self->level_begin[level] + from / 64] & UINT64_MAX << (from % 64);
+    if (rest != 0 || ++level == self->level_count) {
+      break;
+    }
+    from = from / 64 + 1;
+    bits = words_for(bits);
+  }
+  if (rest == 0) {
+    return CA_RUN_INDEX_NONE;
+  }
+  size_t at = from / 64 * 64 + ca_bits_lowest(rest);
+  while (level-- > 0) { /* .. and down to its lowest word. */
+    at = at * 64 + ca_bits_lowest(set[self->level_begin[level] + at]);
+  }
+  return at;
+}
+
+static bool summaries_agree(const ca_run_index *self, const uint64_t *set) {
+  size_t below = words_for(self->word_count);
+  for (unsigned level = 1; level < self->level_count; level++) {
+    for (size_t i = 0; i < words_for(below) * 64; i++) {
+      const bool summary = set[self->level_begin[level] + i / 64] >> (i % 64) & 1;
+      if (summary != (i < below && set[self->level_begin[level - 1] + i] != 0)) {
+        return false;
+      }
+    }
+    below = words_for(below);
+  }
+  return true;
+}
+
+static bool members_have_length(const ca_run_index *self, unsigned length, size_t *members) {
+  const uint64_t *const set = set_of(self, length);
+  for (size_t i = 0; i < words_for(self->word_count); i++) {
+    for (uint64_t rest = set[i]; rest != 0; rest = ca_bits_clear_lowest(rest)) {
+      const size_t word = i * 64 + ca_bits_lowest(rest);
+      if (word >= self->word_count || self->lengths[word] != length) {
+        return false;
+      }
+      (*members)++;
+    }
+  }
+  return true;
+}
+
+bool ca_run_index_check(const ca_run_index *self) {
+  size_t members = 0;
+  size_t expected = 0;
+  if ((self->used & ~self->written) != 0) {
+    return false;
+  }
+  for (unsigned length = 1; length <= CA_RUN_LENGTHS; length++) {
+    if ((self->written >> (length - 1) & 1) == 0) {
+      continue;
+    }
+    const bool used = self->used >> (length - 1) & 1;
+    const uint64_t *const set = set_of(self, length);
+    if (used != (set[self->set_words - 1] != 0) || !summaries_agree(self, set) ||
+        !members_have_length(self, length, &members)) {
+      return false;
+    }
+  }
+  for (size_t word = 0; word < self->word_count; word++) {
+    if (self->lengths[word] > CA_RUN_LENGTHS) {
+      return false;
+    }
+    expected += self->lengths[word] != 0;
+  }
+  return members == expected;
+}
