@@ -20,53 +20,52 @@ static ca_block run_at(const ca_bit_set *self, size_t first, size_t length) {
   return ca_block_make(address_of(self, first), length << self->block_shift);
 }
 
-/* Words checked out. */
+/* What stands in front of the map. */
 
-static const ca_bit_set_word no_word = {.bits = 0, .word = CA_FREE_MAP_NONE};
-
-static void take_from(ca_bit_set *self, ca_bit_set_word word) {
-  self->taking = word;
-  self->taking_begin = address_of(self, word.word * 64);
+static void check_out(ca_bit_set *self, size_t word) {
+  self->bits = ca_free_map_check_out(&self->map, word);
+  self->word = word;
+  self->word_begin = address_of(self, word * 64);
 }
 
-static void check_in(ca_bit_set *self, ca_bit_set_word *word) {
-  ca_free_map_check_in(&self->map, word->word, word->bits);
-  *word = no_word;
+static void check_in(ca_bit_set *self) {
+  ca_free_map_check_in(&self->map, self->word, self->bits);
+  self->bits = 0;
+  self->word = CA_FREE_MAP_NONE;
 }
 
 static void check_in_within(ca_bit_set *self, size_t first, size_t length) {
-  const size_t last_word = (first + length - 1) / 64;
-  if (self->taking.word >= first / 64 && self->taking.word <= last_word) {
-    check_in(self, &self->taking);
-  }
-  if (self->giving.word >= first / 64 && self->giving.word <= last_word) {
-    check_in(self, &self->giving);
+  if (self->word >= first / 64 && self->word <= (first + length - 1) / 64) {
+    check_in(self);
   }
 }
 
-static bool is_free(const ca_bit_set *self, size_t block) {
-  const size_t word = block / 64;
-  const uint64_t bits = word == self->taking.word   ? self->taking.bits
-                        : word == self->giving.word ? self->giving.bits
-                                                    : self->map.words[word];
-  return bits >> (block % 64) & 1;
+/* Tells the map of the blocks that wait: of those that follow each other in a word at once. */
+static void drain(ca_bit_set *self) {
+  for (uint32_t i = 0; i < self->waiting_count;) {
+    const size_t word = self->waiting[i] / 64;
+    uint64_t bits = 0;
+    for (; i < self->waiting_count && self->waiting[i] / 64 == word; i++) {
+      bits |= UINT64_C(1) << (self->waiting[i] % 64);
+    }
+    if (word == self->word) {
+      self->bits |= bits;
+    } else {
+      ca_free_map_give_bits(&self->map, word, bits);
+    }
+  }
+  self->waiting_count = 0;
 }
 
 /* Allocating. */
 
 static bool refill(ca_bit_set *self) {
-  if (self->giving.bits != 0) {
-    take_from(self, self->giving);
-    self->giving = no_word;
-    return true;
-  }
   const unsigned shortest = ca_run_index_fitting(&self->map.index, 1);
   if (shortest == 0) {
     return false;
   }
   /* Words with only short runs first: long runs stay whole. */
-  const size_t word = ca_run_index_first(&self->map.index, shortest);
-  take_from(self, (ca_bit_set_word){.bits = ca_free_map_check_out(&self->map, word), .word = word});
+  check_out(self, ca_run_index_first(&self->map.index, shortest));
   return true;
 }
 
@@ -89,15 +88,16 @@ ca_block ca_bit_set_allocate_run(ca_bit_set *self, size_t size, size_t align) {
     return ca_block_none();
   }
   size_t first = find(self, length, align);
-  if (CA_UNLIKELY(first == CA_FREE_MAP_NONE)) { /* Unless a word checked out makes the run whole. */
-    check_in(self, &self->taking);
-    check_in(self, &self->giving);
+  if (CA_UNLIKELY(first == CA_FREE_MAP_NONE)) { /* Unless what stands in front makes one whole. */
+    drain(self);
+    check_in(self);
     first = find(self, length, align);
     if (first == CA_FREE_MAP_NONE) {
       return ca_block_none();
     }
   }
   ca_free_map_take(&self->map, first, length);
+  ca_words_set(self->live, first, length);
   if (self->borders != NULL && length > 1) {
     ca_words_clear(self->borders, first + 1, length - 1);
   }
@@ -127,47 +127,36 @@ static size_t live_block(const ca_bit_set *self, const void *ptr, const char *ca
                   (self->borders != NULL && !ca_bit_set_has_border(self, block)))) {
     ca_panic_misuse(call, ptr, not_a_block);
   }
-  if (CA_UNLIKELY(is_free(self, block))) {
+  if (CA_UNLIKELY((self->live[block / 64] >> (block % 64) & 1) == 0)) {
     ca_panic_misuse(call, ptr, double_free);
   }
   return block;
 }
 
+static bool all_live(const ca_bit_set *self, size_t first, size_t length) {
+  const size_t words = ca_free_map_word_count(first + length);
+  return ca_words_next_clear(self->live, words, first) >= first + length;
+}
+
 /* As many blocks as `size` takes, all of them live: what can be told of a size. */
-static size_t live_length(ca_bit_set *self, size_t block, const void *ptr, size_t size,
+static size_t live_length(const ca_bit_set *self, size_t block, const void *ptr, size_t size,
                           const char *call) {
   const size_t length = blocks_for(self, size);
   if (CA_UNLIKELY(length > self->map.count - block ||
                   (self->borders != NULL && end_of(self, block) != block + length))) {
     ca_panic_misuse(call, ptr, wrong_size);
   }
-  if (length > 1) {
-    check_in_within(self, block, length);
-    if (CA_UNLIKELY(!ca_free_map_all_taken(&self->map, block, length))) {
-      ca_panic_misuse(call, ptr, wrong_size);
-    }
+  if (length > 1 && CA_UNLIKELY(!all_live(self, block, length))) {
+    ca_panic_misuse(call, ptr, wrong_size);
   }
   return length;
 }
 
 static void give_block(ca_bit_set *self, size_t block) {
-  const size_t word = block / 64;
-  const uint64_t bit = UINT64_C(1) << (block % 64);
-  if (word == self->taking.word) {
-    self->taking.bits |= bit;
-  } else if (word == self->giving.word) {
-    self->giving.bits |= bit;
-  } else if (self->taking.bits == 0 && self->map.words[word] == 0) {
-    /* The block freed last serves next, and the index hears of neither. */
-    take_from(self, (ca_bit_set_word){.bits = bit, .word = word});
-  } else if (word == self->last_given) {
-    check_in(self, &self->giving);
-    self->giving.bits = ca_free_map_check_out(&self->map, word) | bit;
-    self->giving.word = word;
-  } else {
-    self->last_given = word;
-    ca_free_map_give_one(&self->map, block);
+  if (self->waiting_count == CA_BIT_SET_WAITING) {
+    drain(self);
   }
+  self->waiting[self->waiting_count++] = (uint32_t)block;
 }
 
 static void give_run(ca_bit_set *self, size_t first, size_t length) {
@@ -177,6 +166,7 @@ static void give_run(ca_bit_set *self, size_t first, size_t length) {
 
 static void give(ca_bit_set *self, size_t first, size_t length) {
   const ca_block run = run_at(self, first, length);
+  ca_words_clear(self->live, first, length);
   if (length == 1) {
     give_block(self, first);
   } else {
@@ -220,11 +210,15 @@ static ca_block op_grow(ca_allocator *base, void *ptr, size_t size, size_t new_s
   if (new_length > self->map.count - block) {
     return ca_block_none();
   }
-  check_in_within(self, block + length, more);
   if (!ca_free_map_all_free(&self->map, block + length, more)) {
-    return ca_block_none();
+    drain(self);
+    check_in_within(self, block + length, more);
+    if (!ca_free_map_all_free(&self->map, block + length, more)) {
+      return ca_block_none();
+    }
   }
   ca_free_map_take(&self->map, block + length, more);
+  ca_words_set(self->live, block + length, more);
   if (self->borders != NULL) {
     ca_words_clear(self->borders, block + length, more);
   }
@@ -293,21 +287,19 @@ static const ca_allocator_ops recording_ops = {
     .name = "bit set, sizes recorded",
 };
 
-/* Layout: padding up to a block, the blocks, padding up to a word, borders, the map. */
-
-static const size_t count_max = (size_t)1 << 37;
+/* Layout: padding up to a block, the blocks, padding up to a word, live, borders, the map. */
 
 static size_t records_bytes(size_t count, ca_sizes sizes) {
   const size_t borders = sizes == CA_SIZES_RECORDED ? border_words(count) * sizeof(uint64_t) : 0;
-  return borders + ca_free_map_bytes(count);
+  return ca_free_map_word_count(count) * sizeof(uint64_t) + borders + ca_free_map_bytes(count);
 }
 
 /* How many blocks have room in `room` bytes from an address aligned to the block size on. */
 static size_t count_for(size_t room, unsigned shift, ca_sizes sizes) {
   /* Too many at first: all but what an index costs that isn't proportional. */
-  const size_t group = ((size_t)64 << shift) + (sizes == CA_SIZES_RECORDED ? 25 : 17);
+  const size_t group = ((size_t)64 << shift) + (sizes == CA_SIZES_RECORDED ? 33 : 25);
   size_t count = room / group * 64 + (room % group >> shift);
-  count = count < count_max ? count : count_max;
+  count = count < CA_BIT_SET_COUNT_MAX ? count : CA_BIT_SET_COUNT_MAX;
   while (count > 0) {
     const size_t used = ca_round_up(count << shift, sizeof(uint64_t)) + records_bytes(count, sizes);
     if (used <= room) {
@@ -332,7 +324,8 @@ static bool lay_out(ca_bit_set *self, ca_block range, unsigned shift, ca_sizes s
   self->block_shift = shift;
   self->block_mask = ((size_t)1 << shift) - 1;
   self->begin = (char *)range.ptr + padding;
-  uint64_t *records = (uint64_t *)(void *)(self->begin + (count << shift));
+  self->live = (uint64_t *)(void *)(self->begin + (count << shift));
+  uint64_t *records = self->live + ca_free_map_word_count(count);
   if (sizes == CA_SIZES_RECORDED) {
     self->borders = records;
     records += border_words(count);
@@ -379,12 +372,13 @@ void ca_bit_set_reset(ca_bit_set *self) {
     return;
   }
   ca_free_map_fill(&self->map);
+  memset(self->live, 0, self->map.index.word_count * sizeof *self->live);
   if (self->borders != NULL) {
     memset(self->borders, 0xFF, border_words(self->map.count) * sizeof *self->borders);
   }
-  self->taking = self->giving = no_word;
-  self->taking_begin = NULL;
-  self->last_given = CA_FREE_MAP_NONE;
+  self->bits = 0;
+  self->word = CA_FREE_MAP_NONE;
+  self->waiting_count = 0;
   ca_poison(self->begin, ca_bit_set_capacity(self));
 }
 
@@ -399,11 +393,10 @@ void ca_bit_set_destroy(ca_bit_set *self) {
 }
 
 size_t ca_bit_set_live(const ca_bit_set *self) {
-  if (self->map.count == 0) {
-    return 0;
+  size_t live = 0;
+  for (size_t word = 0; word < self->map.index.word_count; word++) {
+    live += ca_bits_count(self->live[word]);
   }
-  const size_t checked_out = ca_bits_count(self->taking.bits) + ca_bits_count(self->giving.bits);
-  const size_t live = self->map.count - ca_free_map_count_free(&self->map) - checked_out;
   return live << self->block_shift;
 }
 
@@ -418,40 +411,72 @@ static bool is_laid_out(const ca_bit_set *self) {
   }
   const ca_run_index *const index = &self->map.index;
   return self->begin == right.begin && self->block_shift == right.block_shift &&
-         self->borders == right.borders && self->map.words == right.map.words &&
-         self->map.count == right.map.count && index->sets == right.map.index.sets &&
-         index->lengths == right.map.index.lengths &&
+         self->live == right.live && self->borders == right.borders &&
+         self->map.words == right.map.words && self->map.count == right.map.count &&
+         index->sets == right.map.index.sets && index->lengths == right.map.index.lengths &&
          index->word_count == right.map.index.word_count &&
          index->set_words == right.map.index.set_words &&
          index->level_count == right.map.index.level_count &&
          memcmp(index->level_begin, right.map.index.level_begin, sizeof index->level_begin) == 0;
 }
 
-static bool is_checked_out_well(const ca_bit_set *self, ca_bit_set_word word) {
-  if (word.word == CA_FREE_MAP_NONE) {
-    return word.bits == 0;
+static bool front_holds(const ca_bit_set *self) {
+  if (self->waiting_count > CA_BIT_SET_WAITING) {
+    return false;
   }
-  const size_t words = self->map.index.word_count;
-  const unsigned tail = (unsigned)((self->map.count - 1) % 64) + 1;
-  return word.word < words && self->map.words[word.word] == 0 &&
-         (word.word + 1 < words || (word.bits & ~ca_bits_low(tail)) == 0);
+  if (self->word == CA_FREE_MAP_NONE) {
+    return self->bits == 0;
+  }
+  return self->word < self->map.index.word_count && self->map.words[self->word] == 0 &&
+         self->word_begin == address_of(self, self->word * 64);
 }
 
-/* The free blocks of a word, also while it's checked out. */
 static uint64_t free_in(const ca_bit_set *self, size_t word) {
-  return self->map.words[word] | (word == self->taking.word ? self->taking.bits : 0) |
-         (word == self->giving.word ? self->giving.bits : 0);
+  return word == self->word ? self->bits : self->map.words[word];
+}
+
+/* Whether each entry of `waiting` is a block, and is nowhere else. */
+static bool waiting_hold(const ca_bit_set *self) {
+  for (uint32_t i = 0; i < self->waiting_count; i++) {
+    const size_t block = self->waiting[i];
+    const size_t word = block / 64;
+    if (block >= self->map.count ||
+        ((free_in(self, word) | self->live[word]) >> (block % 64) & 1) != 0) {
+      return false;
+    }
+    for (uint32_t other = 0; other < i; other++) {
+      if (self->waiting[other] == block) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+static bool blocks_hold(const ca_bit_set *self) {
+  size_t total = self->waiting_count;
+  for (size_t word = 0; word < self->map.index.word_count; word++) {
+    const uint64_t any = free_in(self, word) | self->live[word];
+    const size_t left = self->map.count - word * 64;
+    if ((free_in(self, word) & self->live[word]) != 0 || (left < 64 && any >> left != 0)) {
+      return false;
+    }
+    total += ca_bits_count(any);
+  }
+  return total == self->map.count;
 }
 
 static bool borders_hold(const ca_bit_set *self) {
+  const size_t words = border_words(self->map.count);
   if (!ca_bit_set_has_border(self, 0) || !ca_bit_set_has_border(self, self->map.count)) {
     return false;
   }
   for (size_t word = 0; word < self->map.index.word_count; word++) {
+    const size_t left = self->map.count - word * 64;
+    const uint64_t dead = ~self->live[word] & ca_bits_low(left < 64 ? (unsigned)left : 64U);
     const uint64_t below = self->borders[word];
-    const bool next = word + 1 < border_words(self->map.count) && self->borders[word + 1] & 1;
-    const uint64_t above = below >> 1 | (uint64_t)next << 63;
-    if ((free_in(self, word) & ~(below & above)) != 0) {
+    const uint64_t next = word + 1 < words ? self->borders[word + 1] : 0;
+    if ((dead & ~(below & (below >> 1 | next << 63))) != 0) {
       return false;
     }
   }
@@ -461,12 +486,8 @@ static bool borders_hold(const ca_bit_set *self) {
 static bool op_check(const ca_allocator *base) {
   const ca_bit_set *const self = from_const_base(base);
   if (self->map.count == 0) {
-    return ca_block_is_none(self->range) && self->taking.bits == 0 && self->block_mask == 0;
+    return ca_block_is_none(self->range) && self->bits == 0 && self->waiting_count == 0;
   }
-  return is_laid_out(self) && ca_free_map_check(&self->map) &&
-         is_checked_out_well(self, self->taking) && is_checked_out_well(self, self->giving) &&
-         (self->taking.word == CA_FREE_MAP_NONE ||
-          (self->taking.word != self->giving.word &&
-           self->taking_begin == address_of(self, self->taking.word * 64))) &&
-         (self->borders == NULL || borders_hold(self));
+  return is_laid_out(self) && ca_free_map_check(&self->map) && front_holds(self) &&
+         waiting_hold(self) && blocks_hold(self) && (self->borders == NULL || borders_hold(self));
 }

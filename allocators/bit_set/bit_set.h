@@ -10,9 +10,9 @@
  * nothing is scanned. A longer run: O(blocks of it / 64), and allocation visits the free areas of
  * 64 and more blocks that are too short for it. An alignment above the block size: the words that
  * have a free run of the length are visited in turn. grow, shrink: O(blocks that change hands /
- * 64). init, reset: a memset of 1 1/8 bits a block (2 1/8 with sizes recorded), and of 1/64 bit a
+ * 64). init, reset: a memset of 2 1/8 bits a block (3 1/8 with sizes recorded), and of 1/64 bit a
  * block for each length of free run there is. Overhead    a request is rounded up to the block
- * size. Per block 2 1/6 bits, 3 1/6 with sizes recorded, but at least 540 bytes a range; up to
+ * size. Per block 3 1/6 bits, 4 1/6 with sizes recorded, but at least 550 bytes a range; up to
  * block_size - 1 bytes to align the range. Alignment   any power of two: up to the block size
  * always; above it while a free run begins at such an address. Errors      none iff no free run of
  * the length begins at the alignment, or size exceeds the range. Grow: also iff the blocks behind
@@ -39,28 +39,31 @@ extern "C" {
 /* The smallest block size: what AddressSanitizer can tell apart. */
 #define CA_BIT_SET_BLOCK_SIZE_MIN ((size_t)8)
 
-/* A word checked out of the map. word is CA_FREE_MAP_NONE, and bits 0, while there is none. */
-typedef struct ca_bit_set_word {
-  uint64_t bits; /* Its free blocks. */
-  size_t word;
-} ca_bit_set_word;
+/* How many freed blocks wait to serve again before the map hears of them. */
+enum { CA_BIT_SET_WAITING = 16 };
 
-/* Invariant: everything is where the layout of `range` puts it; the map's invariant holds; a word
- * checked out is one of the map's, has no bit of its own there nor bits from `count` on, and isn't
- * checked out twice; taking_begin is the address of the first block of taking.word; with sizes
- * recorded, bits 0 and `count` of `borders` are set, and so are both bits beside each free block.
- * A count of 0 holds nothing: range is none then. All-zero may be destroyed and direct calls made.
- * The members are for this header's inline functions only. */
+#define CA_BIT_SET_COUNT_MAX ((size_t)UINT32_MAX)
+
+/* Invariant: everything is where the layout of `range` puts it, and the map's invariant holds.
+ * `word`, if it isn't CA_FREE_MAP_NONE, is one of the map's and checked out: no bit of it is set
+ * there; else bits is 0. word_begin is the address of its first block. Each block is in exactly one
+ * of these: `live`, the map, bits, the first waiting_count entries of `waiting`; and nothing
+ * from `count` on in any of them. With sizes recorded, bits 0 and `count` of `borders` are set, and
+ * so are both bits beside each block that isn't live. A count of 0 holds nothing: range is none
+ * then. All-zero may be destroyed and direct calls made. The members are for this header's inline
+ * functions only. */
 typedef struct ca_bit_set {
   ca_allocator base;      /* First. */
-  ca_bit_set_word taking; /* Single blocks come from here .. */
-  char *taking_begin;     /* .. whose first block stands here. */
+  uint64_t bits;          /* The free blocks of the word that single blocks come from .. */
+  char *word_begin;       /* .. where its first block stands .. */
+  size_t word;            /* .. and which it is. */
   size_t block_mask;      /* Block size - 1. */
-  unsigned block_shift;   /* log2(block size). */
   char *begin;            /* The first block, aligned to the block size. */
+  uint64_t *live;         /* Bit i: block i is a caller's. */
   uint64_t *borders;      /* Bit i: no allocation reaches across from block i - 1 to i. Or NULL. */
-  ca_bit_set_word giving; /* Single blocks go here while they come in a row. */
-  size_t last_given;      /* The word into which the last single block went. */
+  unsigned block_shift;   /* log2(block size). */
+  uint32_t waiting_count; /* Freed single blocks, the newest last, that serve first. */
+  uint32_t waiting[CA_BIT_SET_WAITING];
   ca_free_map map;
   ca_block range;    /* As it was given, whole. */
   ca_source *source; /* What gets it back; NULL where it's the caller's. */
@@ -108,14 +111,31 @@ static inline bool ca_bit_set_has_border(const ca_bit_set *self, size_t block) {
   return self->borders[block / 64] >> (block % 64) & 1;
 }
 
+/* Whether nothing that was recorded says that the block is a part of a run. */
+static inline bool ca_bit_set_stands_alone(const ca_bit_set *self, size_t block) {
+  return self->borders == NULL ||
+         (ca_bit_set_has_border(self, block) && ca_bit_set_has_border(self, block + 1));
+}
+
 /* ca_allocate() for callers that know what they hold. */
 static inline ca_block ca_bit_set_allocate(ca_bit_set *self, size_t size, size_t align) {
-  const uint64_t bits = self->taking.bits;
-  if (CA_UNLIKELY(((size - 1) | (align - 1)) > self->block_mask || bits == 0)) {
+  char *ptr;
+  if (CA_UNLIKELY(((size - 1) | (align - 1)) > self->block_mask)) {
     return ca_bit_set_allocate_run(self, size, align);
   }
-  char *const ptr = self->taking_begin + ((size_t)ca_bits_lowest(bits) << self->block_shift);
-  self->taking.bits = ca_bits_clear_lowest(bits);
+  if (self->waiting_count > 0) {
+    const size_t block = self->waiting[--self->waiting_count];
+    ptr = self->begin + (block << self->block_shift);
+    self->live[block / 64] |= UINT64_C(1) << (block % 64);
+  } else {
+    const uint64_t bits = self->bits;
+    if (CA_UNLIKELY(bits == 0)) {
+      return ca_bit_set_allocate_run(self, size, align);
+    }
+    ptr = self->word_begin + ((size_t)ca_bits_lowest(bits) << self->block_shift);
+    self->bits = ca_bits_clear_lowest(bits);
+    self->live[self->word] |= bits ^ self->bits;
+  }
   ca_unpoison(ptr, self->block_mask + 1);
   return ca_block_make(ptr, self->block_mask + 1);
 }
@@ -124,14 +144,14 @@ static inline ca_block ca_bit_set_allocate(ca_bit_set *self, size_t size, size_t
 static inline void ca_bit_set_deallocate(ca_bit_set *self, void *ptr, size_t size) {
   const size_t block = ca_bit_set_block_at(self, ptr);
   const uint64_t bit = UINT64_C(1) << (block % 64);
-  if (CA_UNLIKELY(size - 1 > self->block_mask || block / 64 != self->taking.word ||
-                  block >= self->map.count || (self->taking.bits & bit) != 0 ||
-                  (self->borders != NULL && !(ca_bit_set_has_border(self, block) &&
-                                              ca_bit_set_has_border(self, block + 1))))) {
+  if (CA_UNLIKELY(size - 1 > self->block_mask || self->waiting_count == CA_BIT_SET_WAITING ||
+                  block >= self->map.count || (self->live[block / 64] & bit) == 0 ||
+                  !ca_bit_set_stands_alone(self, block))) {
     ca_bit_set_deallocate_run(self, ptr, size);
     return;
   }
-  self->taking.bits |= bit;
+  self->live[block / 64] &= ~bit;
+  self->waiting[self->waiting_count++] = (uint32_t)block;
   ca_poison(ptr, self->block_mask + 1);
 }
 

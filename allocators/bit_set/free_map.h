@@ -43,7 +43,7 @@ typedef struct ca_free_map_places {
 
 static inline size_t ca_free_map_word_count(size_t count) { return (count + 63) / 64; }
 
-/* Bytes that the map needs for `count` blocks. Requires 0 < count <= 2^37. */
+/* Bytes that the map needs for `count` blocks. Requires 0 < count <= 2^32. */
 size_t ca_free_map_bytes(size_t count);
 
 /* Lays the map over `storage`, 8-byte aligned, which stays the caller's. fill() comes next. */
@@ -62,8 +62,9 @@ size_t ca_free_map_find_placed(const ca_free_map *self, size_t length, ca_free_m
 void ca_free_map_take(ca_free_map *self, size_t first, size_t length);
 void ca_free_map_give(ca_free_map *self, size_t first, size_t length);
 
-/* give() of one block. */
+/* give() of one block, and of some blocks of a word: at least one. */
 void ca_free_map_give_one(ca_free_map *self, size_t block);
+void ca_free_map_give_bits(ca_free_map *self, size_t word, uint64_t bits);
 
 /* Takes every free block of the word, and returns them; puts them back. */
 uint64_t ca_free_map_check_out(ca_free_map *self, size_t word);
