@@ -1,0 +1,486 @@
+// Local allocators where all blocks are alike, and what surrounds an allocator's life: prints CSV
+// `measure,backend,value,unit`.
+//
+//   bazel run -c opt //bench:blocks -- [--quick] [--max-live N] [--only PREFIX]
+//
+// Measures:
+//   block_ORDER/SIZE/LIVE    ns for a free and an allocation with LIVE blocks of SIZE bytes live;
+//                            ORDER is which one is freed. wave: all in, all out, per pair.
+//   block_ORDER/geomean      of those, and its ratio to the plain bit set and to boost::pool.
+//   run_RANK/HOLES/BLOCKS    ns for an allocation of 1 to 64 blocks, at random, in a set of BLOCKS
+//                            blocks of which 90 % are live. holes_of_runs: after runs of 1 to 64
+//                            came and went; holes_of_blocks: after single blocks did.
+//   bump/...                 ns per allocation of 16 to 256 bytes.
+//   reset/1000000            µs to forget 1,000,000 blocks of 64 bytes.
+//   create_destroy/65536     ns in a slot of 64 KiB that is resident.
+// Every figure is the median of rounds in which the back-ends take turns.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <random>
+#include <string>
+
+#include "allocators/bump/bump.h"
+#include "bench/blocks_backends.h"
+
+namespace {
+
+using ca_bench::Mapping;
+using Clock = std::chrono::steady_clock;
+
+struct Options {
+  bool quick = false;
+  std::size_t max_live = 1000000;
+  std::string only;
+};
+Options g_options;
+
+double Nanoseconds(Clock::time_point begin) {
+  return std::chrono::duration<double, std::nano>(Clock::now() - begin).count();
+}
+
+double Quantile(std::vector<double> values, double rank) {
+  std::sort(values.begin(), values.end());
+  return values[static_cast<std::size_t>(rank * static_cast<double>(values.size() - 1))];
+}
+
+bool Wanted(const std::string &measure) { return measure.rfind(g_options.only, 0) == 0; }
+
+void Print(const std::string &measure, const std::string &backend, double value, const char *unit) {
+  std::printf("%s,%s,%.3f,%s\n", measure.c_str(), backend.c_str(), value, unit);
+  std::fflush(stdout);
+}
+
+template <typename T>
+inline void Keep(T &value) {
+  asm volatile("" : "+r"(value) : : "memory");
+}
+
+// Figures by back-end, in the order of their first appearance.
+class Table {
+ public:
+  void Add(const std::string &backend, double value) {
+    if (values_.count(backend) == 0) names_.push_back(backend);
+    values_[backend].push_back(value);
+  }
+  const std::vector<std::string> &names() const { return names_; }
+  double Median(const std::string &backend) const { return Quantile(values_.at(backend), 0.5); }
+  void PrintMedians(const std::string &measure, const char *unit) const {
+    for (const std::string &name : names_) Print(measure, name, Median(name), unit);
+  }
+
+ private:
+  std::vector<std::string> names_;
+  std::map<std::string, std::vector<double>> values_;
+};
+
+// Blocks.
+
+enum class Order { kNewest, kOldest, kRandom, kWave };
+constexpr const char *kOrderNames[] = {"newest", "oldest", "random", "wave"};
+
+template <typename Backend>
+double PairTime(Order order, std::size_t block_size, std::size_t live_count) {
+  Backend backend(block_size, live_count);
+  std::vector<void *> live(live_count);
+  std::vector<std::uint32_t> random_order(1 << 16);
+  std::mt19937 random(1);
+  for (auto &at : random_order) at = static_cast<std::uint32_t>(random() % live_count);
+  for (void *&ptr : live) ptr = backend.Allocate();
+  const auto pair = [&](std::size_t at) {
+    backend.Free(live[at]);
+    live[at] = backend.Allocate();
+    Keep(live[at]);
+  };
+  const std::size_t pairs = std::max<std::size_t>(live_count, g_options.quick ? 1000 : 200000);
+  const auto run = [&] {
+    switch (order) {
+      case Order::kNewest:
+        for (std::size_t i = 0; i < pairs; ++i) pair(live_count - 1);
+        break;
+      case Order::kOldest:
+        for (std::size_t i = 0, at = 0; i < pairs; ++i) {
+          pair(at);
+          if (++at == live_count) at = 0;
+        }
+        break;
+      case Order::kRandom:
+        for (std::size_t i = 0; i < pairs; ++i) pair(random_order[i % random_order.size()]);
+        break;
+      case Order::kWave:
+        for (std::size_t i = 0; i < pairs; i += live_count) {
+          for (void *ptr : live) backend.Free(ptr);
+          for (void *&ptr : live) ptr = backend.Allocate();
+        }
+        break;
+    }
+  };
+  run();  // Warm.
+  const auto begin = Clock::now();
+  run();
+  const std::size_t done =
+      order == Order::kWave ? (pairs + live_count - 1) / live_count * live_count : pairs;
+  const double time = Nanoseconds(begin) / static_cast<double>(done);
+  for (void *ptr : live) backend.Free(ptr);
+  return time;
+}
+
+struct TakePairTime {
+  template <typename Tag>
+  void operator()(Tag) {
+    using Backend = typename Tag::Backend;
+    table->Add(Backend::kName, PairTime<Backend>(order, block_size, live_count));
+  }
+  Table *table;
+  Order order;
+  std::size_t block_size;
+  std::size_t live_count;
+};
+
+void PrintGeomeans(const std::string &measure, const std::map<std::string, double> &logs,
+                   std::size_t count, const std::vector<std::string> &names) {
+  const auto mean = [&](const std::string &name) {
+    return std::exp(logs.at(name) / static_cast<double>(count));
+  };
+  for (const std::string &name : names) Print(measure + "/geomean", name, mean(name), "ns");
+  for (const std::string &name : names) {
+    Print(measure + "/to_plain_bit_set", name, mean(name) / mean("plain_bit_set"), "ratio");
+    Print(measure + "/to_boost_pool", name, mean(name) / mean("boost_pool"), "ratio");
+  }
+}
+
+void Blocks(Order order) {
+  const std::string measure = std::string("block_") + kOrderNames[static_cast<int>(order)];
+  if (!Wanted(measure)) return;
+  std::map<std::string, double> logs;
+  std::size_t count = 0;
+  std::vector<std::string> names;
+  for (const std::size_t block_size : {64, 1024}) {
+    for (std::size_t live = 1000; live <= g_options.max_live; live *= 10) {
+      Table table;
+      const int rounds = g_options.quick ? 1 : live >= 1000000 ? 3 : 7;
+      for (int round = 0; round < rounds; ++round) {
+        ca_bench::ForEachBackend(TakePairTime{&table, order, block_size, live});
+      }
+      table.PrintMedians(measure + "/" + std::to_string(block_size) + "/" + std::to_string(live),
+                         "ns");
+      names = table.names();
+      for (const std::string &name : names) logs[name] += std::log(table.Median(name));
+      count++;
+    }
+  }
+  PrintGeomeans(measure, logs, count, names);
+}
+
+// Runs.
+
+#if defined(__x86_64__)
+inline std::uint64_t Ticks() {
+  std::uint32_t low, high;
+  asm volatile("lfence\n\trdtsc\n\tlfence" : "=a"(low), "=d"(high) : : "memory");
+  return std::uint64_t{high} << 32 | low;
+}
+#else
+inline std::uint64_t Ticks() {
+  return static_cast<std::uint64_t>(Clock::now().time_since_epoch().count());
+}
+#endif
+
+// What a tick is, and what taking the time twice costs.
+struct Timer {
+  Timer() {
+    const auto begin = Clock::now();
+    const std::uint64_t first = Ticks();
+    while (Nanoseconds(begin) < 2e7) {
+    }
+    per_tick = Nanoseconds(begin) / static_cast<double>(Ticks() - first);
+    std::vector<double> empty;
+    for (int i = 0; i < 1000; ++i) {
+      const std::uint64_t at = Ticks();
+      empty.push_back(static_cast<double>(Ticks() - at));
+    }
+    overhead = Quantile(empty, 0.5);
+  }
+  double Since(std::uint64_t begin) const {
+    return std::max(0.0, (static_cast<double>(Ticks() - begin) - overhead) * per_tick);
+  }
+  double per_tick;
+  double overhead;
+};
+
+struct Run {
+  void *ptr;
+  std::size_t length;
+};
+
+class RunSet {
+ public:
+  RunSet(std::size_t blocks, std::size_t longest) : memory_(blocks * 64 + blocks + 65536) {
+    // As many blocks as asked for: the others stay taken.
+    ca_bit_set_init_range(&set_, memory_.block(), 64, CA_SIZES_FORGOTTEN);
+    void *const whole = ca_bit_set_allocate(&set_, ca_bit_set_capacity(&set_), 16).ptr;
+    ca_bit_set_deallocate(&set_, whole, blocks * 64);
+    total_ = blocks;
+    for (std::size_t left = blocks; left > 0;) {
+      const std::size_t length = std::min<std::size_t>(left, 1 + random_() % longest);
+      Add(length);
+      left -= length;
+    }
+    while (live_ > total_ / 10 * 9) FreeAny();
+  }
+  ~RunSet() { ca_bit_set_destroy(&set_); }
+
+  void FreeAny() {
+    std::swap(runs_[random_() % runs_.size()], runs_.back());
+    ca_bit_set_deallocate(&set_, runs_.back().ptr, runs_.back().length * 64);
+    live_ -= runs_.back().length;
+    runs_.pop_back();
+  }
+  // Times one allocation.
+  double Step(const Timer &timer, bool keep) {
+    const std::size_t length = 1 + random_() % 64;
+    const std::uint64_t begin = Ticks();
+    ca_block block = ca_allocate(&set_.base, length * 64, 16);
+    Keep(block.ptr);
+    const double time = timer.Since(begin);
+    if (ca_block_is_none(block)) return time;
+    if (keep) {
+      runs_.push_back({block.ptr, length});
+      live_ += length;
+      while (live_ > total_ / 10 * 9) FreeAny();
+    } else {
+      ca_bit_set_deallocate(&set_, block.ptr, length * 64);
+    }
+    return time;
+  }
+
+ private:
+  void Add(std::size_t length) {
+    void *ptr = ca_bit_set_allocate(&set_, length * 64, 16).ptr;
+    if (ptr == nullptr) return;
+    runs_.push_back({ptr, length});
+    live_ += length;
+  }
+  Mapping memory_;
+  ca_bit_set set_;
+  std::mt19937 random_{5};
+  std::vector<Run> runs_;
+  std::size_t live_ = 0;
+  std::size_t total_;
+};
+
+void Runs(const std::string &holes, std::size_t longest, bool keep) {
+  if (!Wanted("run_")) return;
+  const Timer timer;
+  Table medians;
+  Table tails;
+  const std::string sizes[] = {"16384", "1048576"};
+  RunSet small(1 << 14, longest);
+  RunSet large(1 << 20, longest);
+  for (int round = 0; round < (g_options.quick ? 1 : 9); ++round) {
+    for (int which = 0; which < 2; ++which) {
+      std::vector<double> times;
+      for (int step = 0; step < (g_options.quick ? 500 : 20000); ++step) {
+        times.push_back((which == 0 ? small : large).Step(timer, keep));
+      }
+      medians.Add(sizes[which], Quantile(times, 0.5));
+      tails.Add(sizes[which], Quantile(times, 0.99));
+    }
+  }
+  for (const std::string &size : sizes) {
+    Print("run_median/" + holes + "/" + size, "bit_set", medians.Median(size), "ns");
+    Print("run_p99/" + holes + "/" + size, "bit_set", tails.Median(size), "ns");
+  }
+  Print("run_p99/" + holes + "/1048576_to_16384", "bit_set",
+        tails.Median(sizes[1]) / tails.Median(sizes[0]), "ratio");
+  Print("run_median/" + holes + "/1048576_to_16384", "bit_set",
+        medians.Median(sizes[1]) / medians.Median(sizes[0]), "ratio");
+}
+
+// Bump.
+
+struct HandWritten {
+  char *cursor;
+  char *end;
+  void *Allocate(std::size_t size, std::size_t align) {
+    char *const ptr = reinterpret_cast<char *>(
+        (reinterpret_cast<std::uintptr_t>(cursor) + align - 1) & ~(align - 1));
+    if (size > static_cast<std::size_t>(end - ptr)) return nullptr;
+    cursor = ptr + size;
+    return ptr;
+  }
+};
+
+constexpr std::size_t kBumpCount = 1000;
+
+std::vector<std::uint16_t> BumpSizes() {
+  std::vector<std::uint16_t> sizes(kBumpCount);
+  std::mt19937 random(1);
+  for (auto &size : sizes) size = static_cast<std::uint16_t>(16 + random() % 241);
+  return sizes;
+}
+
+template <typename Reset, typename Allocate>
+__attribute__((noinline)) double BumpTime(const std::vector<std::uint16_t> &sizes, Reset reset,
+                                          Allocate allocate) {
+  const int loops = g_options.quick ? 10 : 2000;
+  const auto begin = Clock::now();
+  for (int loop = 0; loop < loops; ++loop) {
+    reset();
+    for (const std::size_t size : sizes) {
+      void *ptr = allocate(size);
+      asm volatile("" : : "r"(ptr));
+    }
+  }
+  return Nanoseconds(begin) / loops / static_cast<double>(sizes.size());
+}
+
+void Bump() {
+  if (!Wanted("bump")) return;
+  const Mapping memory(kBumpCount * 512);
+  const std::vector<std::uint16_t> sizes = BumpSizes();
+  std::memset(memory.begin(), 1, kBumpCount * 512);
+  Table table;
+  for (int round = 0; round < (g_options.quick ? 1 : 21); ++round) {
+    HandWritten hand = {memory.begin(), memory.begin() + kBumpCount * 512};
+    table.Add("hand_written", BumpTime(
+                                  sizes, [&] { hand.cursor = memory.begin(); },
+                                  [&](std::size_t size) { return hand.Allocate(size, 16); }));
+    ca_bump bump;
+    ca_bump_init_range(&bump, memory.block(), CA_SIZES_FORGOTTEN);
+    table.Add("bump", BumpTime(
+                          sizes, [&] { ca_bump_reset(&bump); },
+                          [&](std::size_t size) { return ca_bump_allocate(&bump, size, 16).ptr; }));
+    std::pmr::monotonic_buffer_resource monotonic(memory.begin(), kBumpCount * 512,
+                                                  std::pmr::null_memory_resource());
+    table.Add("pmr_monotonic", BumpTime(
+                                   sizes,
+                                   [&] {
+                                     monotonic.~monotonic_buffer_resource();
+                                     new (&monotonic) std::pmr::monotonic_buffer_resource(
+                                         memory.begin(), kBumpCount * 512,
+                                         std::pmr::null_memory_resource());
+                                   },
+                                   [&](std::size_t size) { return monotonic.allocate(size, 16); }));
+    ca_bump_destroy(&bump);
+  }
+  table.PrintMedians("bump/16_to_256", "ns");
+  Print("bump/to_hand_written", "bump", table.Median("bump") / table.Median("hand_written"),
+        "ratio");
+}
+
+// Lives. An allocator is added by one more entry in each of the two tables.
+
+void Reset() {
+  if (!Wanted("reset")) return;
+  const std::size_t count = g_options.quick ? 1000 : 1000000;
+  const Mapping memory(count * 66 + 65536);
+  Table table;
+  for (int round = 0; round < (g_options.quick ? 1 : 5); ++round) {
+    const auto timed = [&](const char *name, const std::function<void()> &fill,
+                           const std::function<void()> &reset) {
+      fill();
+      const auto begin = Clock::now();
+      reset();
+      table.Add(name, Nanoseconds(begin) / 1000);
+    };
+    ca_bump bump;
+    ca_bump_init_range(&bump, memory.block(), CA_SIZES_FORGOTTEN);
+    timed(
+        "bump",
+        [&] {
+          for (std::size_t i = 0; i < count; ++i) ca_bump_allocate(&bump, 64, 16);
+        },
+        [&] { ca_bump_reset(&bump); });
+    ca_bit_set set;
+    ca_bit_set_init_range(&set, memory.block(), 64, CA_SIZES_FORGOTTEN);
+    timed(
+        "bit_set",
+        [&] {
+          for (std::size_t i = 0; i < count; ++i) ca_bit_set_allocate(&set, 64, 16);
+        },
+        [&] { ca_bit_set_reset(&set); });
+    std::vector<char> bits(count / 8);
+    timed(
+        "memset_of_a_bit_a_block", [] {}, [&] { std::memset(bits.data(), round, bits.size()); });
+    std::vector<void *> live(count);
+    timed(
+        "glibc",
+        [&] {
+          for (void *&ptr : live) ptr = std::malloc(64);
+        },
+        [&] {
+          for (void *ptr : live) std::free(ptr);
+        });
+  }
+  table.PrintMedians("reset/" + std::to_string(count), "us");
+}
+
+void CreateDestroy() {
+  if (!Wanted("create_destroy")) return;
+  const int loops = g_options.quick ? 100 : 100000;
+  alignas(4096) static char slot[65536];
+  std::memset(slot, 1, sizeof slot);
+  ca_block range = ca_block_make(slot, sizeof slot);
+  Table table;
+  for (int round = 0; round < (g_options.quick ? 1 : 11); ++round) {
+    const auto timed = [&](const char *name, auto life) {
+      const auto begin = Clock::now();
+      for (int i = 0; i < loops; ++i) life();
+      table.Add(name, Nanoseconds(begin) / loops);
+    };
+    timed("bump", [&] {
+      ca_bump bump;
+      Keep(range.ptr);
+      ca_bump_init_range(&bump, range, CA_SIZES_FORGOTTEN);
+      asm volatile("" : : "r"(&bump) : "memory");
+      ca_bump_destroy(&bump);
+    });
+    timed("bit_set", [&] {
+      ca_bit_set set;
+      Keep(range.ptr);
+      ca_bit_set_init_range(&set, range, 64, CA_SIZES_FORGOTTEN);
+      asm volatile("" : : "r"(&set) : "memory");
+      ca_bit_set_destroy(&set);
+    });
+  }
+  table.PrintMedians("create_destroy/65536", "ns");
+}
+
+bool Parse(int argc, char **argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument == "--quick") {
+      g_options.quick = true;
+      g_options.max_live = 1000;
+    } else if (argument == "--max-live" && i + 1 < argc) {
+      g_options.max_live = std::strtoul(argv[++i], nullptr, 10);
+    } else if (argument == "--only" && i + 1 < argc) {
+      g_options.only = argv[++i];
+    } else {
+      std::fprintf(stderr, "usage: %s [--quick] [--max-live N] [--only PREFIX]\n", argv[0]);
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+  if (!Parse(argc, argv)) return 2;
+  std::printf("measure,backend,value,unit\n");
+  for (const Order order : {Order::kNewest, Order::kOldest, Order::kRandom, Order::kWave}) {
+    Blocks(order);
+  }
+  Runs("holes_of_runs", 64, true);
+  Runs("holes_of_blocks", 1, false);
+  Bump();
+  Reset();
+  CreateDestroy();
+  return 0;
+}
