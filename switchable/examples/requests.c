@@ -395,12 +395,12 @@ static void print_samples(const char *label, const run_results *results) {
   printf("\n");
 }
 
-/* Flat: what the first three tenths of the requests needed, the others need too, within a tenth. */
+/* Flat: what the first half of the requests needed, the second half needs too, within a tenth. */
 static bool is_flat(const run_results *results) {
   long early = 0;
   long late = 0;
   for (size_t i = 0; i < SAMPLES; i++) {
-    long *const most = i < 3 ? &early : &late;
+    long *const most = i < SAMPLES / 2 ? &early : &late;
     *most = results->rss_kib[i] > *most ? results->rss_kib[i] : *most;
   }
   return late <= early + early / 10;
