@@ -89,7 +89,7 @@ static bool init_locked(const ca_contexts_settings *settings) {
   if (ready() || !settings_are_sane(settings)) {
     return false;
   }
-  ca_memory_map_init(&slots.map, &(ca_memory_map_settings){.reserve = CA_MEMORY_MAP_NORESERVE});
+  ca_memory_map_init(&slots.map, &(ca_memory_map_settings){.backing = CA_MEMORY_MAP_RESERVED});
   for (unsigned shift = 0; shift <= FEWEST_SLOTS_SHIFT; shift++) {
     if (init_arenas(settings, shift)) {
       publish_bounds();

@@ -3,78 +3,113 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
-static size_t page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
+static int protection_of(const ca_memory_map *self) {
+  return self->settings.backing == CA_MEMORY_MAP_INACCESSIBLE ? PROT_NONE : PROT_READ | PROT_WRITE;
+}
 
-static void *map(size_t size, ca_memory_map_reserve reserve) {
-  const int protection = reserve == CA_MEMORY_MAP_RESERVED ? PROT_NONE : PROT_READ | PROT_WRITE;
-  const int flags =
-      MAP_PRIVATE | MAP_ANONYMOUS | (reserve == CA_MEMORY_MAP_COMMITTED ? 0 : MAP_NORESERVE);
+/* An inaccessible range is charged page by page, by commit(): hence not MAP_NORESERVE. */
+static int flags_of(const ca_memory_map *self) {
+  const int unreserved = self->settings.backing == CA_MEMORY_MAP_RESERVED ? MAP_NORESERVE : 0;
+  return MAP_PRIVATE | MAP_ANONYMOUS | unreserved;
+}
+
+static char *map(size_t size, int protection, int flags) {
   void *const ptr = mmap(NULL, size, protection, flags, -1, 0);
   return ptr == MAP_FAILED ? NULL : ptr;
 }
 
 static void unmap(char *ptr, size_t size) {
-  if (size > 0) {
-    (void)munmap(ptr, size); /* Refused only if the process may have no more mappings: a leak. */
+  if (size > 0 && munmap(ptr, size) != 0) {
+    (void)madvise(ptr, size, MADV_DONTNEED); /* Too many mappings: the memory at least. */
   }
 }
 
-/* Maps more than is asked, and gives back what lies before and after the aligned part. */
-static void *map_aligned(size_t size, size_t align, ca_memory_map_reserve reserve) {
-  const size_t slack = align - page_size();
-  if (size > SIZE_MAX - slack) {
-    return NULL;
+/* Reserves more than is needed, trims it to the alignment, and opens what is between the guards. */
+static ca_block obtain_trimmed(const ca_memory_map *self, size_t size, size_t align) {
+  const size_t before = self->settings.guard_before;
+  const size_t after = self->settings.guard_after;
+  const size_t slack = align > self->page_size ? align - self->page_size : 0;
+  size_t total;
+  if (__builtin_add_overflow(size, slack, &total) ||
+      __builtin_add_overflow(total, before, &total) ||
+      __builtin_add_overflow(total, after, &total)) {
+    return ca_block_none();
   }
-  char *const ptr = map(size + slack, reserve);
-  if (ptr == NULL) {
-    return NULL;
+  char *const start = map(total, PROT_NONE, flags_of(self));
+  if (start == NULL) {
+    return ca_block_none();
   }
-  const size_t before = ca_padding_to((uintptr_t)ptr, align);
-  unmap(ptr, before);
-  unmap(ptr + before + size, slack - before);
-  return ptr + before;
+  char *const ptr = start + before + ca_padding_to((uintptr_t)start + before, align);
+  char *const first = ptr - before;
+  char *const last = ptr + size + after;
+  unmap(start, (size_t)(first - start));
+  unmap(last, (size_t)(start + total - last));
+  if (protection_of(self) != PROT_NONE && mprotect(ptr, size, protection_of(self)) != 0) {
+    unmap(first, (size_t)(last - first));
+    return ca_block_none();
+  }
+  return ca_block_make(ptr, size);
 }
 
 static ca_block op_obtain(ca_source *base, size_t size, size_t align) {
   const ca_memory_map *const self = (const ca_memory_map *)base;
-  const size_t whole = ca_round_up(size, page_size());
-  if (whole == 0) {
-    return ca_block_none();
+  const int kept_errno = errno;
+  const size_t rounded = ca_round_up(size, self->page_size);
+  ca_block range = ca_block_none();
+  if (rounded == 0) {
+    return range;
   }
-  const int saved = errno;
-  void *const ptr = align <= page_size() ? map(whole, self->settings.reserve)
-                                         : map_aligned(whole, align, self->settings.reserve);
-  errno = saved;
-  return ptr == NULL ? ca_block_none() : ca_block_make(ptr, whole);
+  if (align > self->page_size || self->settings.guard_before > 0 ||
+      self->settings.guard_after > 0) {
+    range = obtain_trimmed(self, rounded, align);
+  } else {
+    char *const ptr = map(rounded, protection_of(self), flags_of(self));
+    range = ptr == NULL ? ca_block_none() : ca_block_make(ptr, rounded);
+  }
+  errno = kept_errno;
+  return range;
 }
 
 static void op_release(ca_source *base, ca_block range) {
-  (void)base;
-  const int saved = errno;
-  unmap(range.ptr, range.size);
-  errno = saved;
+  const ca_memory_map *const self = (const ca_memory_map *)base;
+  const int kept_errno = errno;
+  CA_ASSERT(ca_is_aligned(range.ptr, self->page_size));
+  CA_ASSERT(range.size % self->page_size == 0);
+  unmap((char *)range.ptr - self->settings.guard_before,
+        self->settings.guard_before + range.size + self->settings.guard_after);
+  errno = kept_errno;
 }
 
-/* The whole pages within [ptr, ptr + size); none if there are none. */
-static ca_block whole_pages(void *ptr, size_t size) {
-  const size_t padding = ca_padding_to((uintptr_t)ptr, page_size());
-  const size_t whole = padding > size ? 0 : ca_round_down(size - padding, page_size());
-  return whole == 0 ? ca_block_none() : ca_block_make((char *)ptr + padding, whole);
+bool ca_memory_map_commit(ca_memory_map *self, void *ptr, size_t size) {
+  const int kept_errno = errno;
+  char *const first = (char *)ptr - ((uintptr_t)ptr & (self->page_size - 1));
+  const size_t length = ca_round_up((size_t)((char *)ptr + size - first), self->page_size);
+  const bool done = mprotect(first, length, PROT_READ | PROT_WRITE) == 0;
+  errno = kept_errno;
+  return done;
+}
+
+size_t ca_memory_map_decommit(ca_memory_map *self, void *ptr, size_t size) {
+  const int kept_errno = errno;
+  const size_t padding = ca_padding_to((uintptr_t)ptr, self->page_size);
+  if (padding >= size || size - padding < self->page_size) {
+    return 0;
+  }
+  char *const first = (char *)ptr + padding;
+  const size_t length = ca_round_down(size - padding, self->page_size);
+  bool done = madvise(first, length, MADV_DONTNEED) == 0;
+  if (done && protection_of(self) == PROT_NONE) {
+    done = mprotect(first, length, PROT_NONE) == 0;
+  }
+  errno = kept_errno;
+  return done ? length : 0;
 }
 
 static size_t op_decommit(ca_source *base, void *ptr, size_t size) {
-  (void)base;
-  const ca_block pages = whole_pages(ptr, size);
-  if (ca_block_is_none(pages)) {
-    return 0;
-  }
-  const int saved = errno;
-  const bool given = madvise(pages.ptr, pages.size, MADV_DONTNEED) == 0;
-  errno = saved;
-  return given ? pages.size : 0;
+  return ca_memory_map_decommit((ca_memory_map *)base, ptr, size);
 }
 
 static const ca_source_ops ops = {
@@ -82,42 +117,14 @@ static const ca_source_ops ops = {
     .release = op_release,
     .decommit = op_decommit,
     .zeroed = true,
-    .name = "memory map",
-};
-
-static const ca_source_ops reserving_ops = {
-    .obtain = op_obtain,
-    .release = op_release,
-    .decommit = op_decommit,
-    .zeroed = false, /* Nothing can be read before it is committed. */
-    .name = "memory map, reserved",
+    .name = "memory_map",
 };
 
 void ca_memory_map_init(ca_memory_map *self, const ca_memory_map_settings *settings) {
-  const ca_memory_map_settings sane = {.reserve = CA_MEMORY_MAP_COMMITTED};
-  self->settings = settings == NULL ? sane : *settings;
-  self->base.ops = self->settings.reserve == CA_MEMORY_MAP_RESERVED ? &reserving_ops : &ops;
-}
-
-bool ca_memory_map_commit(void *ptr, size_t size) {
-  const size_t before = (uintptr_t)ptr & (page_size() - 1);
-  const int saved = errno;
-  const bool done = mprotect((char *)ptr - before, ca_round_up(size + before, page_size()),
-                             PROT_READ | PROT_WRITE) == 0;
-  errno = saved;
-  return done;
-}
-
-/* A new mapping over the old: also takes the pages off the kernel's commit count. */
-bool ca_memory_map_uncommit(void *ptr, size_t size) {
-  const ca_block pages = whole_pages(ptr, size);
-  if (ca_block_is_none(pages)) {
-    return true;
+  *self = (ca_memory_map){.base = {.ops = &ops}, .page_size = (size_t)getauxval(AT_PAGESZ)};
+  if (settings != NULL) {
+    self->settings = *settings;
   }
-  const int saved = errno;
-  const bool done =
-      mmap(pages.ptr, pages.size, PROT_NONE,
-           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
-  errno = saved;
-  return done;
+  self->settings.guard_before = ca_round_up(self->settings.guard_before, self->page_size);
+  self->settings.guard_after = ca_round_up(self->settings.guard_after, self->page_size);
 }

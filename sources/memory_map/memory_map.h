@@ -1,17 +1,16 @@
-/* sources/memory_map/memory_map.h - anonymous mappings of the operating system, as a source.
+/* sources/memory_map/memory_map.h - memory of the operating system, by anonymous private mappings.
  *
- * Idea        each range is a mapping of its own, in one of three states, chosen at init: committed
- *             (the kernel promises memory for all of it), uncommitted (address space, usable at
- *             once, memory only where it is touched: for ranges far larger than their use), or
- *             reserved (address space only, not even readable, until a part is committed by name).
- * Cost        obtain, release: one system call, up to three where the alignment is above a page;
- *             then a page fault at the first touch of each page.
- * Overhead    none beside the rounding to pages.
- * Alignment   any power of two for which address space can be found; the page's comes for free.
- * Errors      none iff the kernel refuses (limits, overcommit, address space), or size and
- * alignment together exceed the address space. errno is kept. Ownership   ranges belong to the
- * caller until release, also after the source is gone. Threads     any call by any thread at any
- * time: nothing here is written after init.
+ * Idea        one mmap() for each range, trimmed to the alignment asked; what the settings wish
+ *             beyond that is applied before the caller sees the range.
+ * Cost        obtain, release: one system call each; an alignment above the page, or guards, cost
+ *             up to three more. Pages are paid for when first touched.
+ * Overhead    sizes are rounded up to whole pages; guards are addresses without memory.
+ * Alignment   any power of two for which the address space has room.
+ * Errors      none iff the operating system refuses: RLIMIT_AS, overcommit, too many mappings.
+ *             errno is kept.
+ * Ownership   a range belongs to the caller until release(), which unmaps it. Where the kernel
+ *             refuses to unmap (too many mappings) the pages go back and only addresses are lost.
+ * Threads     every function may be called by any number of threads at once.
  */
 #ifndef CONTEXT_ALLOCATOR_SOURCES_MEMORY_MAP_MEMORY_MAP_H_
 #define CONTEXT_ALLOCATOR_SOURCES_MEMORY_MAP_MEMORY_MAP_H_
@@ -22,39 +21,47 @@
 extern "C" {
 #endif
 
-typedef enum ca_memory_map_reserve {
-  CA_MEMORY_MAP_COMMITTED = 0, /* Counted against the kernel's commit limit. */
-  CA_MEMORY_MAP_NORESERVE = 1, /* Not counted, unless vm.overcommit_memory is 2; touching more than
-                                * the machine has may end the process. */
-  CA_MEMORY_MAP_RESERVED = 2,  /* Not counted; a touch faults until ca_memory_map_commit(). */
-} ca_memory_map_reserve;
+/* What stands behind an address before it is touched. */
+typedef enum ca_memory_map_backing {
+  /* Read and written at once, charged against the system's commit limit. */
+  CA_MEMORY_MAP_COMMITTED = 0,
+  /* Read and written at once, but not charged where vm.overcommit_memory is 0 or 1: more can be
+   * reserved than the machine has, as long as only a part is touched. */
+  CA_MEMORY_MAP_RESERVED = 1,
+  /* Addresses only: a touch faults until ca_memory_map_commit(). */
+  CA_MEMORY_MAP_INACCESSIBLE = 2
+} ca_memory_map_backing;
 
-/* All-zero is sane. */
+/* All-zero: committed, no guards. */
 typedef struct ca_memory_map_settings {
-  ca_memory_map_reserve reserve;
+  ca_memory_map_backing backing;
+  size_t guard_before; /* Bytes in front of each range where a touch faults; whole pages. */
+  size_t guard_after;  /* The same behind it. */
 } ca_memory_map_settings;
 
-/* Private to memory_map.c. */
+/* Never changes after init. Private to the implementation. */
 typedef struct ca_memory_map {
   ca_source base; /* First. */
   ca_memory_map_settings settings;
+  size_t page_size;
 } ca_memory_map;
 
-/* settings may be NULL: all zero. Cannot fail; there is nothing to destroy. */
+/* Makes *self a source with these settings; NULL stands for all-zero ones. Holds nothing that
+ * would have to be destroyed. */
 void ca_memory_map_init(ca_memory_map *self, const ca_memory_map_settings *settings);
 
-/* The source interface of *self; valid as long as *self is. Ranges are zeroed. */
+/* The source interface of *self; valid as long as *self is. */
 static inline ca_source *ca_memory_map_source(ca_memory_map *self) { return &self->base; }
 
-/* Makes the pages that [ptr, ptr + size) touches usable: a part of a range that is reserved. They
- * are zero, unless they were usable before. Returns false, and nothing has changed, if the kernel
- * refuses. */
-bool ca_memory_map_commit(void *ptr, size_t size);
+/* Makes [ptr, ptr + size), rounded outward to pages, part of an obtained INACCESSIBLE range,
+ * readable and writable; it reads as zero where it was not committed before. Returns false, with
+ * nothing changed, if the operating system refuses. */
+bool ca_memory_map_commit(ca_memory_map *self, void *ptr, size_t size);
 
-/* Takes the whole pages within [ptr, ptr + size) back to the reserved state: their memory goes to
- * the operating system, a touch faults. Returns false if the kernel refuses: the contents are then
- * lost or kept, and the pages still usable. */
-bool ca_memory_map_uncommit(void *ptr, size_t size);
+/* Gives the whole pages inside [ptr, ptr + size) back, and makes them inaccessible again if that
+ * is the backing. Returns their bytes, 0 if refused. The commit charge is kept until release().
+ * This is what ca_source_decommit() does. */
+size_t ca_memory_map_decommit(ca_memory_map *self, void *ptr, size_t size);
 
 #ifdef __cplusplus
 }
