@@ -12,8 +12,7 @@ static bool is_picked(ca_failing *self) {
   const size_t number = self->requested;
   const bool by_number = number == plan->refuse_nth;
   const bool by_limit = plan->refuse_from != 0 && number >= plan->refuse_from;
-  const bool by_chance =
-      plan->refuse_percent > 0 && next_random(self) % 100 < plan->refuse_percent;
+  const bool by_chance = plan->refuse_percent > 0 && next_random(self) % 100 < plan->refuse_percent;
   return by_number || by_limit || by_chance;
 }
 
