@@ -6,7 +6,7 @@
 #include "switchable/global.h"
 #include "switchable/guard.h"
 #include "switchable/slots.h"
-#include "switchable/thread_end.h"
+#include "switchable/thread_life.h"
 
 _Static_assert(sizeof(ca_context_header) <= CA_CONTEXT_OVERHEAD, "as the public header says");
 
@@ -108,10 +108,13 @@ static void forget_blocks(ca_context_header *self) {
   self->refusals = 0;
 }
 
-static ca_context_header *create(const ca_context_settings *settings, void *holder) {
-  const size_t asked = settings == NULL || settings->budget == 0 ? 0 : settings->budget;
+/* `holder` NULL: a context, parked; else the heap of the thread whose state that is. */
+static ca_context_header *create(const ca_context_settings *settings, ca_thread_state *holder) {
+  const size_t asked = settings == NULL ? 0 : settings->budget;
   size_t slot_size;
-  ca_context_header *const self = ca_slots_obtain(asked == 0 ? default_budget : asked, &slot_size);
+  ca_context_header *const self =
+      holder != NULL ? ca_slots_obtain_near(asked, &slot_size)
+                     : ca_slots_obtain(asked == 0 ? default_budget : asked, &slot_size);
   if (self == NULL) {
     return NULL;
   }
@@ -236,8 +239,8 @@ CA_COLD static ca_context_result refuse_second(ca_context context, const ca_thre
                                               : CA_CONTEXT_OCCUPIED;
 }
 
-CA_COLD static ca_context_result register_and_swap_in(ca_context context, ca_thread_state *state) {
-  ca_thread_end_register(state);
+CA_COLD static ca_context_result begin_and_swap_in(ca_context context, ca_thread_state *state) {
+  ca_thread_begin(state);
   return ca_context_swap_in(context);
 }
 
@@ -255,7 +258,7 @@ ca_context_result ca_context_swap_in(ca_context context) {
     return refuse_second(context, state);
   }
   if (CA_UNLIKELY(!state->registered)) {
-    return register_and_swap_in(context, state);
+    return begin_and_swap_in(context, state);
   }
   if (CA_UNLIKELY(self == NULL || !hold(context, state))) {
     return refuse(context);
@@ -297,17 +300,22 @@ ca_context ca_context_swap_out(void) {
 
 /* Blocks. */
 
+/* A thread's heap that is full isn't a budget that is spent: the global allocator serves then. */
+static bool is_thread_heap(const ca_context_header *self) {
+  return self == ca_thread_state_get()->thread;
+}
+
 CA_COLD static ca_block allocate_again(ca_context_header *self, size_t size, size_t align) {
   ca_block block = ca_block_none();
   if (has_foreign(self) && take_in(self)) {
     block = self->allocator->ops->allocate(self->allocator, size, align);
   }
-  if (ca_block_is_none(block)) {
-    self->refusals++;
-  } else {
+  if (!ca_block_is_none(block)) {
     self->allocations++;
+    return block;
   }
-  return block;
+  self->refusals++;
+  return is_thread_heap(self) ? ca_global_allocate(size, align) : block;
 }
 
 ca_block ca_context_header_allocate(ca_context_header *self, size_t size, size_t align) {
@@ -361,13 +369,14 @@ void ca_context_header_deallocate(ca_context_header *self, void *ptr, size_t siz
   push_foreign(self, ptr, call);
 }
 
-/* The owner runs elsewhere and can't be asked: to the global allocator, never to who is current. */
+/* The owner runs elsewhere and can't be asked, or is a thread's heap that is full: to the global
+ * allocator, never to who is current. */
 static ca_block move_to_global(ca_context_header *self, void *ptr, size_t size, size_t new_size,
                                size_t align) {
   const ca_block fresh = ca_global_allocate(new_size, align);
   if (!ca_block_is_none(fresh)) {
     memcpy(fresh.ptr, ptr, size < new_size ? size : new_size);
-    push_foreign(self, ptr, "reallocate");
+    ca_context_header_deallocate(self, ptr, 0, "reallocate");
   }
   return fresh;
 }
@@ -380,7 +389,9 @@ static ca_block reallocate_held(ca_context_header *self, void *ptr, size_t size,
   }
   if (ca_block_is_none(block)) {
     self->refusals++;
-  } else if (block.ptr != ptr) {
+    return is_thread_heap(self) ? move_to_global(self, ptr, size, new_size, align) : block;
+  }
+  if (block.ptr != ptr) {
     self->allocations++;
     self->deallocations++;
   }

@@ -14,7 +14,7 @@
 
 /* Values of `foreign` that are no block. */
 #define CA_FOREIGN_GONE ((void *)1) /* Destroyed: nothing may be freed into it. */
-#define CA_FOREIGN_ORPHANED                                            \
+#define CA_FOREIGN_ORPHANED \
   ((void *)2) /* Its owner left: whoever frees the last block ends it. \
                */
 

@@ -11,7 +11,7 @@
 #include "switchable/context.h"
 #include "switchable/context_header.h"
 #include "switchable/global.h"
-#include "switchable/thread_state.h"
+#include "switchable/thread_life.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -82,7 +82,7 @@ static void *allocate_in(ca_context_header *current, size_t size, size_t align) 
 }
 
 EXPORT void *malloc(size_t size) {
-  ca_context_header *const current = ca_thread_state_get()->current;
+  ca_context_header *const current = ca_thread_current(ca_thread_state_get());
   return CA_LIKELY(current == NULL) ? __libc_malloc(size)
                                     : allocate_in(current, size, CA_ALIGN_DEFAULT);
 }
@@ -97,7 +97,7 @@ EXPORT void free(void *ptr) {
 }
 
 EXPORT void *calloc(size_t count, size_t size) {
-  ca_context_header *const current = ca_thread_state_get()->current;
+  ca_context_header *const current = ca_thread_current(ca_thread_state_get());
   if (CA_LIKELY(current == NULL)) {
     return __libc_calloc(count, size);
   }
@@ -137,7 +137,7 @@ EXPORT void *reallocarray(void *ptr, size_t count, size_t size) {
 
 /* `align` is a power of two. */
 static void *allocate_aligned(size_t align, size_t size) {
-  ca_context_header *const current = ca_thread_state_get()->current;
+  ca_context_header *const current = ca_thread_current(ca_thread_state_get());
   return current == NULL ? __libc_memalign(align, size) : allocate_in(current, size, align);
 }
 

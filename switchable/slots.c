@@ -8,11 +8,25 @@
 uintptr_t ca_context_slots_begin;
 uintptr_t ca_context_slots_size;
 
+/* Thread heaps of one NUMA node. Nodes numbered higher share the contexts' arenas. */
+enum { NODES = 64 };
+static const size_t heap_slot_size = (size_t)64 << 20;
+static const size_t heap_slots = 1024;
+static const size_t heap_slots_retained = 4;
+
+typedef struct node {
+  ca_memory_map map; /* Prefers the node's memory, and takes another's when it is full. */
+  ca_arena arena;
+  bool usable;
+} node;
+
 /* Written under `init_lock` before the bounds above are, and then only read. */
 static struct {
   ca_memory_map map;
   ca_arena arenas[CA_CONTEXT_CLASSES];
   size_t count;
+  node nodes[NODES];
+  size_t node_count; /* 0 where there is only one. */
 } slots;
 
 static pthread_mutex_t init_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -70,13 +84,42 @@ static void destroy_arenas(void) {
   }
 }
 
+/* Best effort: a node whose arena can't be had has its threads' heaps among the contexts. */
+static void init_nodes(void) {
+  ca_node_set allowed = {{0}};
+  if (!ca_node_set_allowed(&allowed) || ca_node_set_count(&allowed) < 2) {
+    return;
+  }
+  const ca_arena_settings arena = {
+      .slot_size = heap_slot_size, .slots = heap_slots, .retained = heap_slots_retained};
+  for (unsigned i = 0; i < NODES; i++) {
+    node *const self = &slots.nodes[i];
+    if (ca_node_set_has(&allowed, i)) {
+      ca_memory_map_settings settings = {.backing = CA_MEMORY_MAP_RESERVED,
+                                         .policy = CA_MEMORY_MAP_PREFERRED};
+      ca_node_set_add(&settings.nodes, i);
+      ca_memory_map_init(&self->map, &settings);
+      self->usable = ca_arena_init(&self->arena, ca_memory_map_source(&self->map), &arena);
+    }
+  }
+  slots.node_count = NODES;
+}
+
+static void include(const ca_arena *arena, uintptr_t *begin, uintptr_t *end) {
+  *begin = arena->begin < *begin ? arena->begin : *begin;
+  *end = arena->begin + arena->size > *end ? arena->begin + arena->size : *end;
+}
+
 static void publish_bounds(void) {
   uintptr_t begin = UINTPTR_MAX;
   uintptr_t end = 0;
   for (size_t i = 0; i < slots.count; i++) {
-    const ca_arena *const arena = &slots.arenas[i];
-    begin = arena->begin < begin ? arena->begin : begin;
-    end = arena->begin + arena->size > end ? arena->begin + arena->size : end;
+    include(&slots.arenas[i], &begin, &end);
+  }
+  for (size_t i = 0; i < slots.node_count; i++) {
+    if (slots.nodes[i].usable) {
+      include(&slots.nodes[i].arena, &begin, &end);
+    }
   }
   /* Release: pairs with the acquire in ready(), so that who sees the size sees the arenas. */
   __atomic_store_n(&ca_context_slots_begin, begin, __ATOMIC_RELAXED);
@@ -92,6 +135,7 @@ static bool init_locked(const ca_contexts_settings *settings) {
   ca_memory_map_init(&slots.map, &(ca_memory_map_settings){.backing = CA_MEMORY_MAP_RESERVED});
   for (unsigned shift = 0; shift <= FEWEST_SLOTS_SHIFT; shift++) {
     if (init_arenas(settings, shift)) {
+      init_nodes();
       publish_bounds();
       return true;
     }
@@ -107,19 +151,34 @@ bool ca_contexts_init(const ca_contexts_settings *settings) {
   return done;
 }
 
-ca_context_header *ca_context_header_find(const void *ptr) {
+/* The arena whose range ptr lies in, or NULL. */
+static ca_arena *arena_of(const void *ptr) {
   for (size_t i = 0; i < slots.count; i++) {
     if (ca_arena_owns(&slots.arenas[i], ptr)) {
-      return ca_arena_slot(&slots.arenas[i], ptr);
+      return &slots.arenas[i];
+    }
+  }
+  for (size_t i = 0; i < slots.node_count; i++) {
+    if (slots.nodes[i].usable && ca_arena_owns(&slots.nodes[i].arena, ptr)) {
+      return &slots.nodes[i].arena;
     }
   }
   return NULL;
 }
 
-void *ca_slots_obtain(size_t budget, size_t *slot_size) {
+ca_context_header *ca_context_header_find(const void *ptr) {
+  const ca_arena *const arena = arena_of(ptr);
+  return arena == NULL ? NULL : ca_arena_slot(arena, ptr);
+}
+
+static void init_if_new(void) {
   if (CA_UNLIKELY(!ready())) {
     (void)ca_contexts_init(&default_settings); /* Or another thread just did. */
   }
+}
+
+void *ca_slots_obtain(size_t budget, size_t *slot_size) {
+  init_if_new();
   for (size_t i = 0; i < slots.count; i++) {
     ca_arena *const arena = &slots.arenas[i];
     if (ca_arena_slot_size(arena) - CA_CONTEXT_OVERHEAD >= budget) {
@@ -133,20 +192,33 @@ void *ca_slots_obtain(size_t budget, size_t *slot_size) {
   return NULL;
 }
 
-void ca_slots_release(void *slot) {
-  for (size_t i = 0; i < slots.count; i++) {
-    if (ca_arena_owns(&slots.arenas[i], slot)) {
-      ca_arena_release(&slots.arenas[i], slot);
-      return;
+void *ca_slots_obtain_near(size_t budget, size_t *slot_size) {
+  init_if_new();
+  const unsigned here = slots.node_count == 0 ? 0 : ca_node_current();
+  if (here < slots.node_count && slots.nodes[here].usable &&
+      budget <= heap_slot_size - CA_CONTEXT_OVERHEAD) {
+    void *const slot = ca_arena_obtain(&slots.nodes[here].arena);
+    if (slot != NULL) {
+      *slot_size = heap_slot_size;
+      return slot;
     }
   }
+  if (budget == 0 && slots.count > 0) {
+    budget = ca_arena_slot_size(&slots.arenas[slots.count - 1]) - CA_CONTEXT_OVERHEAD;
+  }
+  return ca_slots_obtain(budget, slot_size);
 }
+
+void ca_slots_release(void *slot) { ca_arena_release(arena_of(slot), slot); }
 
 size_t ca_contexts_trim(void) {
   size_t given = 0;
   if (ready()) {
     for (size_t i = 0; i < slots.count; i++) {
       given += ca_arena_trim(&slots.arenas[i], 0);
+    }
+    for (size_t i = 0; i < slots.node_count; i++) {
+      given += slots.nodes[i].usable ? ca_arena_trim(&slots.nodes[i].arena, 0) : 0;
     }
   }
   return given;

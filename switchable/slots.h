@@ -1,4 +1,5 @@
-/* switchable/slots.h - the arenas whose slots are contexts, one for each class of slot size.
+/* switchable/slots.h - the arenas whose slots are contexts: one for each class of slot size, and on a
+ * machine with several NUMA nodes one for the thread heaps of each node.
  *
  * Private to //switchable. Threads: any.
  */
@@ -10,6 +11,10 @@
 /* A slot with room for `budget` bytes behind the header, from the smallest class that has one idle
  * or unused; NULL if there is none. Sets *slot_size. */
 void *ca_slots_obtain(size_t budget, size_t *slot_size);
+
+/* A slot for the calling thread's own heap, on its NUMA node where the machine has several and that
+ * node has any left. budget 0: the largest. */
+void *ca_slots_obtain_near(size_t budget, size_t *slot_size);
 
 void ca_slots_release(void *slot);
 

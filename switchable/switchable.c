@@ -3,15 +3,24 @@
 #include "switchable/context_header.h"
 #include "switchable/global.h"
 #include "switchable/guard.h"
-#include "switchable/thread_end.h"
+#include "switchable/thread_life.h"
 #include "switchable/thread_state.h"
 
 /* What is current. */
 
 ca_current ca_switchable_current(void) { return ca_thread_state_current(ca_thread_state_get()); }
 
+/* Before what is current is changed or asked for by name: a promised heap would come later, and in
+ * the wrong place. */
+static void begin_if_new(ca_thread_state *state) {
+  if (CA_UNLIKELY(!state->registered)) {
+    ca_thread_begin(state);
+  }
+}
+
 bool ca_switchable_use(ca_current current) {
   ca_thread_state *const state = ca_thread_state_get();
+  begin_if_new(state);
   ca_context_header *const next = ca_thread_state_resolve(state, current);
   if (next == NULL && current != CA_CURRENT_GLOBAL) {
     return false;
@@ -37,6 +46,7 @@ static bool would_have(const ca_thread_state *state, ca_switchable_state next) {
 
 ca_context_result ca_switchable_replace(ca_switchable_state next, ca_switchable_state *previous) {
   const ca_switchable_state before = ca_switchable_save();
+  begin_if_new(ca_thread_state_get());
   if (!would_have(ca_thread_state_get(), next)) {
     return CA_CONTEXT_GONE;
   }
@@ -63,6 +73,7 @@ ca_context_result ca_switchable_replace(ca_switchable_state next, ca_switchable_
 
 bool ca_switchable_run(ca_current current, ca_switchable_callback *callback, void *argument) {
   __attribute__((cleanup(ca_guard_leave))) ca_guard guard;
+  begin_if_new(ca_thread_state_get());
   if (!ca_guard_enter(&guard, current)) {
     guard.left = true;
     guard.registered = false;
@@ -79,8 +90,9 @@ bool ca_switchable_thread_init(const ca_context_settings *settings) {
   if (state->thread != NULL) {
     return false;
   }
-  if (!state->registered) {
-    ca_thread_end_register(state);
+  begin_if_new(state);
+  if (state->thread != NULL) { /* It was promised one, and has it now. */
+    return false;
   }
   state->thread = ca_context_header_create(settings);
   return state->thread != NULL;
@@ -105,7 +117,7 @@ void ca_switchable_thread_release(void) {
 /* Blocks. */
 
 ca_block ca_switchable_allocate(size_t size, size_t align) {
-  ca_context_header *const current = ca_thread_state_get()->current;
+  ca_context_header *const current = ca_thread_current(ca_thread_state_get());
   return current == NULL ? ca_global_allocate(size, align)
                          : ca_context_header_allocate(current, size, align);
 }

@@ -67,9 +67,17 @@ bool ca_switchable_run(ca_current current, ca_switchable_callback *callback, voi
 /* The thread's own heap. */
 
 /* Makes a heap for the calling thread, which CA_CURRENT_THREAD then stands for; what is current
- * doesn't change. Settings as of a context. Returns false if it has one, or if no slot can be had.
- */
+ * doesn't change. Its memory is of the NUMA node that the thread runs on now. Settings as of a
+ * context, but a budget of 0 stands for the largest slot, and what the heap can't serve comes from
+ * the global allocator. Returns false if the thread has one, or if no slot can be had. */
 bool ca_switchable_thread_init(const ca_context_settings *settings);
+
+/* From now on gives every thread a heap of its own, in memory of its NUMA node, makes it current
+ * there, and ends it with the thread. A thread gets it when it first allocates (behind malloc, or by
+ * this header) or calls something here; those that did before keep what they have. Settings as of
+ * ca_switchable_thread_init(), copied; the name must outlive the process. A thread for which no slot
+ * is left does without. Returns false if it was promised before. Not undone. */
+bool ca_switchable_promise_thread_heaps(const ca_context_settings *settings);
 
 /* Ends the calling thread's heap: at once if none of its blocks is out, else when the last one is
  * freed, by whomever. If it was current, the global one is. The end of the thread does the same.

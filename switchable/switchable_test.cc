@@ -80,8 +80,8 @@ struct UnderThread {
   ~UnderThread() { ca_switchable_thread_release(); }
   ca_allocator *get() { return ca_switchable_allocator(); }
   static constexpr std::size_t kMaxAlign = 4096;
-  static constexpr std::size_t kCapacity = 1 << 20;
-  static constexpr bool kReclaims = false;
+  static constexpr std::size_t kCapacity = 0;  // What the heap can't serve the global one does.
+  static constexpr bool kReclaims = true;
 };
 
 struct UnderGlobal {
@@ -330,6 +330,23 @@ TEST(ThreadHeapTest, ServesAndEndsWithItsThread) {
     ca_switchable_thread_release();
     EXPECT_EQ(ca_switchable_current(), CA_CURRENT_GLOBAL);
     EXPECT_TRUE(ca_switchable_thread_init(nullptr));
+  });
+}
+
+TEST(ThreadHeapTest, WhatItCannotServeComesFromTheGlobalAllocator) {
+  OnAnotherThread([] {
+    const ca_context_settings settings = {4096, "small"};
+    EXPECT_TRUE(ca_switchable_thread_init(&settings));
+    EXPECT_TRUE(ca_switchable_use(CA_CURRENT_THREAD));
+    const ca_block small = ca_switchable_allocate(100, 16);
+    std::memset(small.ptr, 4, 100);
+    const ca_block large = ca_switchable_allocate(10000, 16);
+    ASSERT_FALSE(ca_block_is_none(large));
+    const ca_block grown = ca_switchable_reallocate(small.ptr, 20000, 16);
+    ASSERT_FALSE(ca_block_is_none(grown));
+    EXPECT_EQ(static_cast<char *>(grown.ptr)[99], 4);
+    ca_switchable_deallocate(large.ptr);
+    ca_switchable_deallocate(grown.ptr);
   });
 }
 

@@ -32,6 +32,7 @@ typedef struct ca_thread_state {
   struct ca_guard *guards_outside;     /* Those begun before `coroutine` was swapped in. */
   uint64_t generation;                 /* The last one given to a context created here. */
   bool registered;                     /* The end of this thread will be noticed. */
+  bool ended;                          /* It was: no new heap for what its destructors still do. */
 } ca_thread_state;
 
 extern __thread ca_thread_state ca_thread_state_of_this_thread
