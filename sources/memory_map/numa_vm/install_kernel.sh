@@ -9,6 +9,6 @@ trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
 cd "$work"
 package=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image/ {print $2; exit}')
-apt-get download -qq "$package"
+apt-get download -qq -o APT::Sandbox::User=root "$package"
 dpkg-deb -x "$package"_*.deb unpacked
 install -D -m 644 unpacked/boot/vmlinuz-* "$target"
