@@ -117,9 +117,9 @@ TEST(ChainedTest, DecommitGoesToTheOwner) {
 TEST(ChainedTest, CheckFindsABrokenChain) {
   TwoBuffers two;
   two.chained.count = 0;
+  two.chained.ops.zeroed = true;
   EXPECT_FALSE(ca_chained_check(&two.chained));
   two.chained.count = 2;
-  two.chained.ops.zeroed = true;
   EXPECT_FALSE(ca_chained_check(&two.chained));
   two.chained.ops.zeroed = false;
   ca_source *const source = two.links[1].source;

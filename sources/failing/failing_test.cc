@@ -106,6 +106,7 @@ TEST_F(FailingTest, RefusesAtRandomButTheSameForTheSameSeed) {
   EXPECT_NE(Pattern(settings, 1000), first);
   settings.seed = 0;
   EXPECT_NE(Pattern(settings, 1000).find('-'), std::string::npos);
+  EXPECT_NE(Pattern(settings, 1000).find('+'), std::string::npos);
   settings.refuse_percent = 100;
   EXPECT_EQ(Pattern(settings, 100), std::string(100, '-'));
 }

@@ -322,7 +322,7 @@ TEST(RefusalTest, OvercommitRefusalWhenMemoryIsOpenedUndoesTheReservation) {
     }
     settings.backing = CA_MEMORY_MAP_INACCESSIBLE;
     ca_memory_map_init(&map, &settings);
-    const ca_block range = ca_source_obtain(ca_memory_map_source(&map), kMiB, 1);
+    const ca_block range = ca_source_obtain(ca_memory_map_source(&map), std::size_t{1} << 40, 1);
     return !ca_block_is_none(range) && !ca_memory_map_commit(&map, range.ptr, 1);
   }));
 }
