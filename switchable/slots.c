@@ -31,6 +31,10 @@ static struct {
 
 static pthread_mutex_t init_lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* A context touches a few pages of its slot: where the system prefers huge ones, the first touch would
+ * cost 2 MiB. */
+static const ca_memory_map_huge_pages no_huge_pages = CA_MEMORY_MAP_HUGE_NEVER;
+
 /* Where the address space is limited, as few as 1/8 of the slots will do. */
 enum { FEWEST_SLOTS_SHIFT = 3 };
 
@@ -96,7 +100,8 @@ static void init_nodes(void) {
     node *const self = &slots.nodes[i];
     if (ca_node_set_has(&allowed, i)) {
       ca_memory_map_settings settings = {.backing = CA_MEMORY_MAP_RESERVED,
-                                         .policy = CA_MEMORY_MAP_PREFERRED};
+                                         .policy = CA_MEMORY_MAP_PREFERRED,
+                                         .huge_pages = no_huge_pages};
       ca_node_set_add(&settings.nodes, i);
       ca_memory_map_init(&self->map, &settings);
       self->usable = ca_arena_init(&self->arena, ca_memory_map_source(&self->map), &arena);
@@ -132,7 +137,9 @@ static bool init_locked(const ca_contexts_settings *settings) {
   if (ready() || !settings_are_sane(settings)) {
     return false;
   }
-  ca_memory_map_init(&slots.map, &(ca_memory_map_settings){.backing = CA_MEMORY_MAP_RESERVED});
+  const ca_memory_map_settings map = {.backing = CA_MEMORY_MAP_RESERVED,
+                                      .huge_pages = no_huge_pages};
+  ca_memory_map_init(&slots.map, &map);
   for (unsigned shift = 0; shift <= FEWEST_SLOTS_SHIFT; shift++) {
     if (init_arenas(settings, shift)) {
       init_nodes();
