@@ -118,6 +118,24 @@ def _hooked_library_repositories():
             test_only = True,
         )
 
+    # Peers, for benchmarks. Both define malloc, so they are loaded at run time and never linked.
+    _maybe(
+        system_library,
+        name = "mimalloc",
+        package = "libmimalloc-dev",
+        headers = ["mimalloc.h"],
+        targets = {"mimalloc": ["-ldl"]},
+        test_only = True,
+    )
+    _maybe(
+        system_library,
+        name = "jemalloc",
+        package = "libjemalloc-dev",
+        headers = ["jemalloc"],
+        targets = {"jemalloc": ["-ldl"]},
+        test_only = True,
+    )
+
 def context_allocator_repositories(dev = True):
     """Declares the repositories that building context_allocator needs.
 
