@@ -107,6 +107,9 @@ static bool trees_hold(const heap *self, size_t *blocks) {
 
 /* Sizes forgotten: the cells' chains have every free block, in address order and apart. */
 static bool cells_hold(const heap *self, size_t blocks) {
+  if (self->touched == self->first) {
+    return blocks == 0; /* No cell is set up yet. */
+  }
   uint32_t free_end = 0; /* Where the free block last met ends. */
   for (uint32_t low = self->first & ~(uint32_t)(CELL - 1); low < self->touched; low += CELL) {
     const ca_multiple_binary_search_tree_cell cell = self->cells[low >> CELL_SHIFT];

@@ -252,6 +252,7 @@ static uint32_t find_aligned_at_top(heap *self, uint32_t granules, size_t align)
 }
 
 static uint32_t find_aligned(heap *self, uint32_t granules, size_t align) {
+  retire_victim(self); /* It may hold the place. */
   uint32_t at = find_aligned_in_trees(self, granules, align);
   if (at == 0) {
     at = find_aligned_at_top(self, granules, align);
@@ -647,6 +648,9 @@ size_t ca_multiple_binary_search_tree_trim(ca_multiple_binary_search_tree *self)
 
 size_t ca_multiple_binary_search_tree_blocks(const ca_multiple_binary_search_tree *self) {
   size_t blocks = 0;
+  if (self->touched == self->first) {
+    return 0; /* No marks are set up yet. */
+  }
   for (uint32_t at = self->first & ~(uint32_t)(CELL - 1); at < self->touched; at += CELL) {
     blocks += (size_t)__builtin_popcountll(self->marks[at >> CELL_SHIFT].begins);
   }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <vector>
@@ -40,5 +41,391 @@ using TreesForgetting = TreesFixture<CA_SIZES_FORGOTTEN>;
 using TreesRecording = TreesFixture<CA_SIZES_RECORDED>;
 INSTANTIATE_TYPED_TEST_SUITE_P(TreesForgetting, AllocatorConformance, TreesForgetting);
 INSTANTIATE_TYPED_TEST_SUITE_P(TreesRecording, AllocatorConformance, TreesRecording);
+
+class TreesTest : public testing::TestWithParam<ca_sizes> {
+ protected:
+  TreesTest() { Init(sizeof memory_); }
+  ~TreesTest() override { ca_multiple_binary_search_tree_destroy(&trees_); }
+
+  void Init(std::size_t size) {
+    ca_multiple_binary_search_tree_init_range(&trees_, ca_block_make(memory_, size), GetParam());
+  }
+  ca_allocator *allocator() { return ca_multiple_binary_search_tree_allocator(&trees_); }
+  ca_block Allocate(std::size_t size, std::size_t align = 16) {
+    return ca_allocate(allocator(), size, align);
+  }
+  void Free(ca_block block) { ca_deallocate(allocator(), block.ptr, block.size, 16); }
+  bool Check() { return allocator()->ops->check(allocator()); }
+  std::size_t Live() { return ca_multiple_binary_search_tree_live(&trees_); }
+
+  alignas(4096) char memory_[65536];
+  Trees trees_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Sizes, TreesTest, testing::Values(CA_SIZES_FORGOTTEN, CA_SIZES_RECORDED));
+
+TEST_P(TreesTest, ABlockCostsItsSizeRoundedUpTo16) {
+  for (std::size_t size = 1; size < 1800; size += 37) {
+    EXPECT_EQ(Allocate(size).size, ca_round_up(size, 16));
+  }
+  EXPECT_TRUE(Check());
+}
+
+TEST_P(TreesTest, TheTablesTakeNoMoreThanTheHeaderSays) {
+  const std::size_t tables = static_cast<std::size_t>(trees_.first) * 16;
+  const std::size_t records = GetParam() == CA_SIZES_RECORDED ? sizeof memory_ / 64 : 64 * 2;
+  EXPECT_LE(tables, 768 + records + 16);
+  EXPECT_LE(sizeof trees_, 456U);
+  const ca_block all = Allocate(sizeof memory_ - tables);
+  EXPECT_FALSE(ca_block_is_none(all)) << "the rest is one block";
+  EXPECT_TRUE(ca_block_is_none(Allocate(1)));
+}
+
+TEST_P(TreesTest, TheBlockFreedLastServesTheNextRequestOfItsSize) {
+  const ca_block first = Allocate(48);
+  const ca_block second = Allocate(48);
+  Free(first);
+  Free(second);
+  EXPECT_EQ(Allocate(33).ptr, second.ptr);
+  EXPECT_EQ(Allocate(48).ptr, first.ptr);
+}
+
+// Every order of freeing 6 neighbours, small and large: in the end all is one piece again.
+TEST_P(TreesTest, NeighboursMergeInEveryOrder) {
+  for (const std::size_t size : {16, 48, 1008, 1040, 4000}) {
+    std::vector<int> order = {0, 1, 2, 3, 4, 5};
+    do {
+      ca_multiple_binary_search_tree_reset(&trees_);
+      std::vector<ca_block> blocks;
+      for (int i = 0; i < 6; ++i) {
+        blocks.push_back(Allocate(size));
+      }
+      const ca_block guard = Allocate(2000);
+      for (const int i : order) {
+        Free(blocks[i]);
+        ca_multiple_binary_search_tree_fold(&trees_);
+        ASSERT_TRUE(Check());
+      }
+      ASSERT_EQ(Live(), guard.size);
+      Free(guard);
+      ca_multiple_binary_search_tree_fold(&trees_);
+      ASSERT_EQ(trees_.top, trees_.first);
+      ASSERT_EQ(trees_.free, 0U);
+    } while (std::next_permutation(order.begin(), order.end()));
+  }
+}
+
+TEST_P(TreesTest, ListsAreFoldedBeforeARequestIsRefused) {
+  std::vector<ca_block> blocks;
+  for (;;) {
+    const ca_block block = Allocate(64);
+    if (ca_block_is_none(block)) break;
+    blocks.push_back(block);
+  }
+  for (const ca_block block : blocks) {
+    Free(block);
+  }
+  EXPECT_GT(trees_.listed, 0U);
+  EXPECT_FALSE(ca_block_is_none(Allocate(blocks.size() * 64)));
+  EXPECT_TRUE(Check());
+}
+
+TEST_P(TreesTest, GrowsInPlaceIntoFreeNeighboursOfAnySize) {
+  const ca_block block = Allocate(100);
+  const ca_block next = Allocate(100);
+  const ca_block filler = Allocate(800);  // Uses up the victim.
+  const ca_block guard = Allocate(2000);
+  EXPECT_TRUE(ca_block_is_none(ca_grow(allocator(), block.ptr, 100, 120, 16, CA_MOVE_NEVER)));
+  Free(next);
+  const ca_block grown = ca_grow(allocator(), block.ptr, 100, 130, 16, CA_MOVE_NEVER);
+  EXPECT_EQ(grown.ptr, block.ptr) << "folded first";
+  EXPECT_EQ(grown.size, 144U);
+  EXPECT_EQ(ca_grow(allocator(), grown.ptr, 130, 224, 16, CA_MOVE_NEVER).size, 224U);
+  EXPECT_TRUE(ca_block_is_none(ca_grow(allocator(), grown.ptr, 224, 225, 16, CA_MOVE_NEVER)));
+  EXPECT_TRUE(Check());
+  EXPECT_EQ(Live(), 224 + filler.size + guard.size);
+  const ca_block up = ca_grow(allocator(), guard.ptr, 2000, 30000, 16, CA_MOVE_NEVER);
+  EXPECT_EQ(up.ptr, guard.ptr) << "into the top";
+  EXPECT_TRUE(Check());
+}
+
+TEST_P(TreesTest, ShrinkGivesTheTailBack) {
+  const ca_block block = Allocate(20000);
+  Allocate(16);
+  EXPECT_EQ(ca_shrink(allocator(), block.ptr, 20000, 10001, 16, CA_MOVE_NEVER).size, 10016U);
+  EXPECT_TRUE(Check());
+  const ca_block tail = Allocate(9984);
+  EXPECT_EQ(tail.ptr, static_cast<char *>(block.ptr) + 10016);
+  EXPECT_TRUE(Check());
+}
+
+TEST_P(TreesTest, AlignmentTakesNoMoreThanItMustAndIsFoundInHoles) {
+  const ca_block first = Allocate(16);
+  const ca_block page = Allocate(100, 4096);
+  ASSERT_TRUE(ca_is_aligned(page.ptr, 4096));
+  EXPECT_EQ(Live(), first.size + page.size);
+  EXPECT_TRUE(Check());
+  const ca_block between = Allocate(1000, 64);
+  EXPECT_LT(between.ptr, page.ptr) << "what was skipped is free";
+  EXPECT_TRUE(ca_block_is_none(Allocate(16, 1U << 20)));
+  EXPECT_TRUE(Check());
+}
+
+TEST_P(TreesTest, ResetForgetsEverythingAtOnce) {
+  const ca_block first = Allocate(24);
+  std::vector<ca_block> blocks;
+  for (int i = 0; i < 400; ++i) {
+    blocks.push_back(Allocate(16 + i % 9 * 16));
+  }
+  for (std::size_t i = 0; i < blocks.size(); i += 2) {
+    Free(blocks[i]);
+  }
+  ca_multiple_binary_search_tree_fold(&trees_);
+  ca_multiple_binary_search_tree_reset(&trees_);
+  EXPECT_EQ(Live(), 0U);
+  EXPECT_EQ(ca_multiple_binary_search_tree_peak(&trees_), 0U);
+  EXPECT_TRUE(Check());
+  EXPECT_EQ(Allocate(24).ptr, first.ptr);
+  EXPECT_TRUE(Check());
+}
+
+TEST_P(TreesTest, TinyAndMisalignedRangesAreNeverOverrun) {
+  for (std::size_t offset = 0; offset < 16; ++offset) {
+    for (std::size_t size = 0; size < 700; ++size) {
+      Trees trees;
+      ca_multiple_binary_search_tree_init_range(&trees, ca_block_make(memory_ + offset, size),
+                                                GetParam());
+      for (;;) {
+        const ca_block block = ca_allocate(&trees.base, 3, 1);
+        if (ca_block_is_none(block)) break;
+        ASSERT_LE(static_cast<char *>(block.ptr) + block.size, memory_ + offset + size);
+      }
+      ASSERT_TRUE(trees.base.ops->check(&trees.base));
+      ca_multiple_binary_search_tree_destroy(&trees);
+    }
+  }
+  for (const ca_block range : {ca_block_none(), ca_block_make(memory_, SIZE_MAX)}) {
+    Trees trees;
+    ca_multiple_binary_search_tree_init_range(&trees, range, GetParam());
+    EXPECT_TRUE(ca_block_is_none(ca_allocate(&trees.base, 1, 1)));
+    EXPECT_FALSE(trees.base.ops->owns(&trees.base, memory_));
+  }
+}
+
+TEST_P(TreesTest, DestroyTwiceIsHarmlessAndRefusesAfterwards) {
+  ca_multiple_binary_search_tree_destroy(&trees_);
+  ca_multiple_binary_search_tree_destroy(&trees_);
+  EXPECT_TRUE(ca_block_is_none(Allocate(1)));
+  EXPECT_TRUE(ca_block_is_none(Allocate(1, 4096)));
+  EXPECT_TRUE(Check());
+  Trees zero = {};
+  ca_multiple_binary_search_tree_destroy(&zero);
+  EXPECT_TRUE(ca_block_is_none(ca_multiple_binary_search_tree_allocate(&zero, 1, 1)));
+}
+
+TEST_P(TreesTest, AnExhaustedSourceOrATooSmallSizeLeavesAnAllocatorThatRefuses) {
+  ca_buffer buffer;
+  ca_buffer_init(&buffer, memory_, 1000);
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{1}, std::size_t{40}, std::size_t{1001}, SIZE_MAX}) {
+    Trees trees;
+    EXPECT_FALSE(
+        ca_multiple_binary_search_tree_init(&trees, ca_buffer_source(&buffer), size, GetParam()))
+        << size;
+    EXPECT_TRUE(ca_block_is_none(ca_allocate(&trees.base, 1, 1)));
+    ca_multiple_binary_search_tree_destroy(&trees);
+    EXPECT_EQ(buffer.out, 0U);
+  }
+}
+
+// Makes a free block of 1, of 2 and of many granules, a listed block and a victim.
+class TreesCheckTest : public TreesTest {
+ protected:
+  TreesCheckTest() {
+    std::vector<ca_block> blocks;
+    for (const std::size_t size : {16, 16, 32, 16, 3000, 16, 16, 16, 40, 16}) {
+      blocks.push_back(Allocate(size));
+    }
+    Free(blocks[0]);
+    Free(blocks[2]);
+    Free(blocks[4]);
+    Free(blocks[6]);
+    ca_multiple_binary_search_tree_fold(&trees_);
+    Free(Allocate(64));
+    Free(blocks[8]);
+    EXPECT_NE(trees_.victim, trees_.victim_end);
+    EXPECT_TRUE(Check());
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Sizes, TreesCheckTest,
+                         testing::Values(CA_SIZES_FORGOTTEN, CA_SIZES_RECORDED));
+
+// What matters is that check returns at all, and the right answer once all is put back; most
+// damages of free memory and of the tables are found.
+TEST_P(TreesCheckTest, SurvivesEveryDamagedWord) {
+  auto *words = reinterpret_cast<volatile std::uint32_t *>(memory_);
+  const std::size_t count = static_cast<std::size_t>(trees_.touched) * 4;
+  std::size_t found = 0;
+  ca_unpoison_defined(memory_, sizeof memory_);
+  for (std::size_t i = 0; i < count; ++i) {
+    for (const std::uint32_t wrong : {0xFFFFFFFFU, 0x7FFFFFF0U, 3U, 0U}) {
+      ca_unpoison_defined(&memory_[i / 4 * 16], 16);
+      const std::uint32_t right = words[i];
+      words[i] = wrong;
+      if (wrong != right && !Check()) found++;
+      ca_unpoison_defined(&memory_[i / 4 * 16], 16);
+      words[i] = right;
+    }
+  }
+  EXPECT_GT(found, 50U);
+  EXPECT_TRUE(Check());
+}
+
+TEST_P(TreesCheckTest, FindsEachDamagedMember) {
+  const Trees right = trees_;
+  for (std::uint32_t Trees::*member :
+       {&Trees::listed, &Trees::free, &Trees::victim, &Trees::top, &Trees::first}) {
+    trees_.*member += 1;
+    // Where sizes are forgotten, nothing tells a live block's bytes from others.
+    const bool seen =
+        GetParam() == CA_SIZES_RECORDED || member == &Trees::listed || member == &Trees::free;
+    EXPECT_TRUE(!seen || !Check());
+    trees_.*member = 0xFFFFFFFF;
+    EXPECT_FALSE(Check());
+    trees_ = right;
+  }
+  for (std::size_t n = 0; n <= 64; ++n) {
+    trees_.lists[n] = n == 4 ? 0 : trees_.first + 3;
+    EXPECT_FALSE(Check()) << n;
+    trees_ = right;
+  }
+  for (int bit = 0; bit < 256; ++bit) {
+    trees_.nonempty[bit / 64] ^= std::uint64_t{1} << (bit % 64);
+    EXPECT_FALSE(Check()) << bit;
+    trees_ = right;
+  }
+  EXPECT_TRUE(Check());
+}
+
+TEST(TreesRecordingTest, CountsItsBlocks) {
+  TreesRecording fixture;
+  std::vector<void *> blocks;
+  for (int i = 1; i <= 100; ++i) {
+    blocks.push_back(ca_allocate(fixture.get(), static_cast<std::size_t>(i) * 30, 16).ptr);
+  }
+  EXPECT_EQ(ca_multiple_binary_search_tree_blocks(&fixture.trees), 100U);
+  for (int i = 0; i < 50; ++i) {
+    fixture.get()->ops->deallocate_unsized(fixture.get(), blocks[i]);
+  }
+  EXPECT_EQ(ca_multiple_binary_search_tree_blocks(&fixture.trees), 50U);
+}
+
+// A source that counts what is given back.
+struct CountingSource {
+  ca_source base;
+  char *low, *high;
+  std::size_t given;
+};
+
+TEST(TreesTrimTest, GivesFreeMemoryBackAndKeepsItsRecords) {
+  alignas(4096) static char memory[1 << 20];
+  static CountingSource source;
+  static const ca_source_ops ops = {
+      [](ca_source *, std::size_t, std::size_t) { return ca_block_make(memory, sizeof memory); },
+      [](ca_source *, ca_block) {},
+      [](ca_source *, void *ptr, std::size_t size) {
+        ca_unpoison(ptr, size);
+        std::memset(ptr, 0, size);
+        ca_poison(ptr, size);
+        source.given += size;
+        return size;
+      },
+      false, "counting"};
+  for (const ca_sizes sizes : {CA_SIZES_FORGOTTEN, CA_SIZES_RECORDED}) {
+    source = {{&ops}, memory, memory + sizeof memory, 0};
+    Trees trees;
+    ASSERT_TRUE(ca_multiple_binary_search_tree_init(&trees, &source.base, sizeof memory, sizes));
+    const ca_block first = ca_allocate(&trees.base, 100000, 16);
+    const ca_block kept = ca_allocate(&trees.base, 5000, 16);
+    const ca_block last = ca_allocate(&trees.base, 50000, 16);
+    std::memset(kept.ptr, 7, kept.size);
+    ca_deallocate(&trees.base, first.ptr, first.size, 16);
+    ca_deallocate(&trees.base, last.ptr, last.size, 16);
+    const std::size_t given = ca_multiple_binary_search_tree_trim(&trees);
+    EXPECT_EQ(given, source.given);
+    EXPECT_GE(given, 149000U);
+    EXPECT_TRUE(trees.base.ops->check(&trees.base));
+    EXPECT_EQ(static_cast<char *>(kept.ptr)[4999], 7);
+    EXPECT_EQ(ca_allocate(&trees.base, 100000, 16).ptr, first.ptr);
+    ca_multiple_binary_search_tree_destroy(&trees);
+  }
+}
+
+class TreesDeathTest : public testing::Test {
+ protected:
+  TreesDeathTest() {
+    ca_multiple_binary_search_tree_init_range(&trees_, ca_block_make(memory_, sizeof memory_),
+                                              CA_SIZES_RECORDED);
+    block_ = ca_allocate(&trees_.base, 100, 16);
+    large_ = ca_allocate(&trees_.base, 5000, 16);
+  }
+  ~TreesDeathTest() override { ca_multiple_binary_search_tree_destroy(&trees_); }
+  void FreeUnsized(void *ptr) { trees_.base.ops->deallocate_unsized(&trees_.base, ptr); }
+
+  alignas(16) char memory_[20000];
+  Trees trees_;
+  ca_block block_, large_;
+};
+
+TEST_F(TreesDeathTest, ADoubleFreeIsReportedListedOrMerged) {
+  FreeUnsized(block_.ptr);
+  EXPECT_DEATH(FreeUnsized(block_.ptr), "deallocate.*double free");
+  EXPECT_DEATH(ca_deallocate(&trees_.base, block_.ptr, 100, 16), "double free");
+  FreeUnsized(large_.ptr);
+  EXPECT_DEATH(FreeUnsized(large_.ptr), "double free");
+  ca_multiple_binary_search_tree_fold(&trees_);
+  EXPECT_DEATH(FreeUnsized(block_.ptr), "double free");
+}
+
+TEST_F(TreesDeathTest, InteriorAndWildPointersAreReported) {
+  char *const bytes = static_cast<char *>(large_.ptr);
+  EXPECT_DEATH(FreeUnsized(bytes + 16), "interior pointer");
+  EXPECT_DEATH(FreeUnsized(bytes + 1), "interior pointer");
+  EXPECT_DEATH(FreeUnsized(bytes + 4992), "interior pointer");
+  EXPECT_DEATH(FreeUnsized(memory_), "not a block");
+  EXPECT_DEATH(FreeUnsized(memory_ + sizeof memory_ - 16), "not a block");
+  EXPECT_DEATH(FreeUnsized(nullptr), "not a block");
+  EXPECT_DEATH(FreeUnsized(&trees_), "not a block");
+  EXPECT_DEATH(trees_.base.ops->usable_size(&trees_.base, bytes + 16), "usable_size.*interior");
+}
+
+TEST_F(TreesDeathTest, AWrongSizeIsReported) {
+  EXPECT_DEATH(ca_deallocate(&trees_.base, block_.ptr, 96, 16), "deallocate.*wrong size");
+  EXPECT_DEATH(ca_deallocate(&trees_.base, block_.ptr, 113, 16), "wrong size");
+  EXPECT_DEATH(ca_deallocate(&trees_.base, large_.ptr, 100, 16), "wrong size");
+  EXPECT_DEATH(ca_grow(&trees_.base, block_.ptr, 96, 200, 16, CA_MOVE_NEVER), "grow.*wrong size");
+}
+
+TEST(TreesSanitizerDeathTest, UseAfterFreeAndOverflowAreReportedByAddressSanitizer) {
+#if CA_POISON_ASAN
+  alignas(16) static char memory[20000];
+  for (const ca_sizes sizes : {CA_SIZES_FORGOTTEN, CA_SIZES_RECORDED}) {
+    for (const std::size_t size : {32, 5008}) {
+      Trees trees;
+      ca_multiple_binary_search_tree_init_range(&trees, ca_block_make(memory, sizeof memory),
+                                                sizes);
+      volatile char *bytes = static_cast<char *>(ca_allocate(&trees.base, size, 16).ptr);
+      EXPECT_DEATH(bytes[size] = 1, "use-after-poison");
+      ca_deallocate(&trees.base, const_cast<char *>(bytes), size, 16);
+      EXPECT_DEATH(bytes[0] = 1, "use-after-poison");
+      EXPECT_DEATH(bytes[size - 1] = 1, "use-after-poison");
+      ca_multiple_binary_search_tree_destroy(&trees);
+    }
+  }
+#else
+  GTEST_SKIP() << "only under --config=asan";
+#endif
+}
 
 }  // namespace
