@@ -39,23 +39,22 @@ enum class out_of_memory { throws, returns };
 /* Returns the allocator for a frame that names none. Not null. */
 using default_allocator = ca_allocator *(*)();
 
-template <out_of_memory kOutOfMemory = out_of_memory::throws, default_allocator kDefault = nullptr>
-class coroutine_frame {
- public:
-  /* The compiler hands over the frame's size and the coroutine's parameters. */
-  template <typename... Rest>
-  static void *operator new(std::size_t size, std::allocator_arg_t, ca_allocator *allocator,
-                            const Rest &...) noexcept(kNothrow) {
-    return allocate(size, allocator);
+/* A frame and, behind it, the allocator that takes it back. */
+struct frame_and_allocator {
+  static constexpr std::size_t align = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+
+  /* Returns NULL iff the allocator refuses. */
+  static void *allocate(std::size_t size, ca_allocator *allocator) noexcept {
+    const ca_block block = ca_allocate(allocator, size + sizeof allocator, align);
+    if (CA_UNLIKELY(ca_block_is_none(block))) return nullptr;
+    std::memcpy(static_cast<char *>(block.ptr) + size, &allocator, sizeof allocator);
+    return block.ptr;
   }
-  template <typename Object, typename... Rest>
-  static void *operator new(std::size_t size, const Object &, std::allocator_arg_t,
-                            ca_allocator *allocator, const Rest &...) noexcept(kNothrow) {
-    return allocate(size, allocator);
-  }
-  static void *operator new(std::size_t size) noexcept(kNothrow) {
-    static_assert(kDefault != nullptr, "the coroutine names no allocator, and there is no default");
-    return allocate(size, kDefault());
+
+  static void *allocate_or_throw(std::size_t size, ca_allocator *allocator) {
+    void *const frame = allocate(size, allocator);
+    if (CA_UNLIKELY(frame == nullptr)) throw_bad_alloc();
+    return frame;
   }
 
   /* Inline, or gcc 12 takes an operator new that is a template for another class's
@@ -64,22 +63,51 @@ class coroutine_frame {
                                                                     std::size_t size) noexcept {
     ca_allocator *allocator;
     std::memcpy(&allocator, static_cast<char *>(frame) + size, sizeof allocator);
-    ca_deallocate(allocator, frame, size + sizeof allocator, kAlign);
+    ca_deallocate(allocator, frame, size + sizeof allocator, align);
   }
+};
 
- private:
-  static constexpr bool kNothrow = kOutOfMemory == out_of_memory::returns;
-  static constexpr std::size_t kAlign = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
-
-  static void *allocate(std::size_t size, ca_allocator *allocator) noexcept(kNothrow) {
-    const ca_block block = ca_allocate(allocator, size + sizeof allocator, kAlign);
-    if (CA_UNLIKELY(ca_block_is_none(block))) {
-      if constexpr (!kNothrow) throw_bad_alloc();
-      return nullptr;
-    }
-    std::memcpy(static_cast<char *>(block.ptr) + size, &allocator, sizeof allocator);
-    return block.ptr;
+/* The compiler hands the frame's size and the coroutine's parameters to operator new. */
+template <out_of_memory kOutOfMemory = out_of_memory::throws, default_allocator kDefault = nullptr>
+class coroutine_frame : private frame_and_allocator {
+ public:
+  template <typename... Rest>
+  static void *operator new(std::size_t size, std::allocator_arg_t, ca_allocator *allocator,
+                            const Rest &...) {
+    return allocate_or_throw(size, allocator);
   }
+  template <typename Object, typename... Rest>
+  static void *operator new(std::size_t size, const Object &, std::allocator_arg_t,
+                            ca_allocator *allocator, const Rest &...) {
+    return allocate_or_throw(size, allocator);
+  }
+  static void *operator new(std::size_t size) {
+    static_assert(kDefault != nullptr, "the coroutine names no allocator, and there is no default");
+    return allocate_or_throw(size, kDefault());
+  }
+  using frame_and_allocator::operator delete;
+};
+
+/* The same with noexcept, by which the compiler knows that the result may be null. (One class with
+ * a conditional noexcept is refused by clang 14, which looks before it has instantiated it.) */
+template <default_allocator kDefault>
+class coroutine_frame<out_of_memory::returns, kDefault> : private frame_and_allocator {
+ public:
+  template <typename... Rest>
+  static void *operator new(std::size_t size, std::allocator_arg_t, ca_allocator *allocator,
+                            const Rest &...) noexcept {
+    return allocate(size, allocator);
+  }
+  template <typename Object, typename... Rest>
+  static void *operator new(std::size_t size, const Object &, std::allocator_arg_t,
+                            ca_allocator *allocator, const Rest &...) noexcept {
+    return allocate(size, allocator);
+  }
+  static void *operator new(std::size_t size) noexcept {
+    static_assert(kDefault != nullptr, "the coroutine names no allocator, and there is no default");
+    return allocate(size, kDefault());
+  }
+  using frame_and_allocator::operator delete;
 };
 
 }  // namespace ca

@@ -84,6 +84,7 @@ class Counter {
  public:
   explicit Counter(int first) : first_(first) {}
   Throwing Count(std::allocator_arg_t, ca_allocator *) const { co_yield first_; }
+  int first() const { return first_; }
 
  private:
   int first_;
@@ -155,7 +156,7 @@ TEST_F(CoroutineFrameTest, AMemberFunctionAndALambdaNameTheirsToo) {
   Throwing member = counter.Count(std::allocator_arg, here());
   EXPECT_TRUE(Here(member.frame()));
   EXPECT_EQ(member.Next(), 7);
-  const int captured = 8;
+  const int captured = counter.first() + 1;
   const auto lambda = [captured](std::allocator_arg_t, ca_allocator *, int more) -> Throwing {
     co_yield captured + more;
   };

@@ -10,12 +10,12 @@
  * Overhead    none per block but the rounding.
  * Alignment   the resource's. A misaligned block (libstdc++ 12 returns some from its pools, for
  *             sizes that are no such multiples) goes back and counts as a refusal.
- * Errors      allocate: none iff the resource throws (whatever it throws), returns null or a
- *             misaligned block, or size and alignment together exceed PTRDIFF_MAX, which it isn't
- *             asked at all. grow and shrink: none unless the rounded size stays the same, for a
- *             memory_resource can't resize; ca_reallocate() copies. A resource that throws on
- *             deallocate, against the standard, is reported by name. The cancellation of a thread
- *             inside the resource goes on.
+ * Errors      allocate: none iff the resource throws (whatever it throws), returns a misaligned
+ *             block, or size and alignment together exceed PTRDIFF_MAX, which it isn't asked at
+ *             all. (It can't return null: the compiler may take that for granted.) grow and shrink:
+ *             none unless the rounded size stays the same, for a memory_resource can't resize;
+ *             ca_reallocate() copies. A resource that throws on deallocate, against the standard,
+ *             is reported by name. The cancellation of a thread inside the resource goes on.
  * Ownership   the resource must outlive the allocator.
  * Threads     as the resource.
  */
