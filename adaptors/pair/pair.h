@@ -1,0 +1,73 @@
+/* adaptors/pair/pair.h - what the adaptors over two allocators (fallback, segregate) share.
+ *
+ * Idea        which of the two a block came from is never written down: the side that can tell what
+ *             it owns is asked. The first side is asked if it can tell, else the second, so the
+ *             asked side's range may lie within the other side's, but not the other way round.
+ *             A block of the other side that the asked one claims is given back at once, and the
+ *             request refused: freed later, it would go to the wrong one.
+ */
+#ifndef CONTEXT_ALLOCATOR_ADAPTORS_PAIR_PAIR_H_
+#define CONTEXT_ALLOCATOR_ADAPTORS_PAIR_PAIR_H_
+
+#include "allocators/allocator.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* First member of every adaptor over two allocators. */
+typedef struct ca_pair {
+  ca_allocator base;   /* First. */
+  ca_allocator *asked; /* The side that tells what it owns, */
+  ca_allocator *other; /* and the one to which the rest belongs. */
+  ca_allocator *first;
+  ca_allocator *second;
+} ca_pair;
+
+/* The side that a block came from. */
+static inline ca_allocator *ca_pair_owner(const ca_allocator *base, const void *ptr) {
+  const ca_pair *const self = (const ca_pair *)base;
+  return self->asked->ops->owns(self->asked, ptr) ? self->asked : self->other;
+}
+
+/* Allocates from the given side; none also if the asked side claims the other one's block. */
+ca_block ca_pair_allocate_from(ca_pair *self, ca_allocator *side, size_t size, size_t align);
+
+/* Members for a table: each goes to the owner. */
+void ca_pair_deallocate(ca_allocator *base, void *ptr, size_t size, size_t align);
+ca_block ca_pair_grow(ca_allocator *base, void *ptr, size_t size, size_t new_size, size_t align,
+                      ca_move move);
+ca_block ca_pair_shrink(ca_allocator *base, void *ptr, size_t size, size_t new_size, size_t align,
+                        ca_move move);
+size_t ca_pair_usable_size(const ca_allocator *base, const void *ptr);
+void ca_pair_deallocate_unsized(ca_allocator *base, void *ptr);
+bool ca_pair_owns(const ca_allocator *base, const void *ptr);
+bool ca_pair_check(const ca_allocator *base);
+
+/* An adaptor's tables: [whether both sides record sizes][whether both tell what they own]. */
+typedef ca_allocator_ops ca_pair_tables[2][2];
+
+/* clang-format off */
+#define CA_PAIR_TABLE_(NAME, ALLOCATE, GROW, USABLE, UNSIZED, OWNS)                              \
+  {.allocate = (ALLOCATE), .deallocate = ca_pair_deallocate, .grow = (GROW),                     \
+   .shrink = ca_pair_shrink, .usable_size = (USABLE), .deallocate_unsized = (UNSIZED),           \
+   .owns = (OWNS), .check = ca_pair_check, .name = (NAME)}
+
+#define CA_PAIR_TABLES(NAME, ALLOCATE, GROW)                                                     \
+  {{CA_PAIR_TABLE_(NAME, ALLOCATE, GROW, NULL, NULL, NULL),                                      \
+    CA_PAIR_TABLE_(NAME, ALLOCATE, GROW, NULL, NULL, ca_pair_owns)},                             \
+   {CA_PAIR_TABLE_(NAME, ALLOCATE, GROW, ca_pair_usable_size, ca_pair_deallocate_unsized, NULL), \
+    CA_PAIR_TABLE_(NAME, ALLOCATE, GROW, ca_pair_usable_size, ca_pair_deallocate_unsized,        \
+                   ca_pair_owns)}}
+/* clang-format on */
+
+/* Puts *self over two allocators. Returns false if they are the same, or neither tells what it
+ * owns: *self then refuses every request, through the interface too. */
+bool ca_pair_init(ca_pair *self, ca_allocator *first, ca_allocator *second,
+                  const ca_pair_tables tables);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CONTEXT_ALLOCATOR_ADAPTORS_PAIR_PAIR_H_ */

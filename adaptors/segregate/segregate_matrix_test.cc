@@ -1,0 +1,22 @@
+// The conformance suite and refusals for this adaptor over every allocator, twice.
+#include "adaptors/segregate/segregate.h"
+#include "adaptors/testing/allocators.h"
+#include "adaptors/testing/refusal.h"
+#include "allocators/testing/allocator_conformance.h"
+
+namespace ca_testing {
+
+template <typename Inner>
+struct Segregate : AdaptorFixture<Inner> {
+  Segregate() { EXPECT_TRUE(ca_segregate_init(&adaptor, this->inner.get(), second.get(), 200)); }
+  ca_allocator *get() { return ca_segregate_allocator(&adaptor); }
+  static constexpr std::size_t kCapacity = 2 * Inner::kCapacity;
+  Inner second;
+  ca_segregate adaptor;
+};
+INSTANTIATE_TYPED_TEST_SUITE_P(Segregate, AllocatorConformance, OverEveryAllocator<Segregate>,
+                               AllocatorName);
+INSTANTIATE_TYPED_TEST_SUITE_P(Segregate, Refusal, OverEveryRefusingAllocator<Segregate>,
+                               AllocatorName);
+
+}  // namespace ca_testing
