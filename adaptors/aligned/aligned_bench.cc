@@ -1,0 +1,17 @@
+// What a look at the alignment adds to a call. Run: bazel run -c opt
+// //adaptors/aligned:aligned_bench
+#include "adaptors/aligned/aligned.h"
+
+#include "adaptors/testing/added_cost.h"
+
+namespace {
+
+void BM_AddedCost(benchmark::State &state) {
+  ca_testing::BenchBump inner(CA_SIZES_FORGOTTEN);
+  ca_aligned aligned;
+  ca_aligned_init(&aligned, inner.get(), 16, 0);
+  ca_testing::ReportAddedCost(state, inner.get(), ca_aligned_allocator(&aligned));
+}
+BENCHMARK(BM_AddedCost);
+
+}  // namespace

@@ -1,0 +1,250 @@
+#include "adaptors/logging/logging.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <random>
+#include <vector>
+
+#include "allocators/bump/bump.h"
+#include "allocators/testing/allocator_model.h"
+
+namespace {
+
+static_assert(sizeof(ca_logging_header) == 64, "");
+static_assert(sizeof(ca_logging_event) == 16, "");
+
+class LoggingTest : public testing::Test {
+ protected:
+  LoggingTest() {
+    ca_bump_init_range(&bump_, ca_block_make(memory_, sizeof memory_), CA_SIZES_RECORDED);
+    Init(sizeof table_);
+  }
+  ~LoggingTest() override {
+    ca_logging_finish(&logging_);
+    std::fclose(file_);
+    ca_bump_destroy(&bump_);
+  }
+  void Init(std::size_t size) {
+    EXPECT_TRUE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), table_, size));
+  }
+  ca_allocator *allocator() { return ca_logging_allocator(&logging_); }
+  ca_block Allocate(std::size_t size, std::size_t align = 16) {
+    return ca_allocate(allocator(), size, align);
+  }
+
+  // What the file holds.
+  ca_logging_header Header() {
+    ca_logging_header header = {};
+    EXPECT_EQ(pread(fileno(file_), &header, sizeof header, 0), 64);
+    return header;
+  }
+  std::vector<ca_logging_event> Events() {
+    std::vector<ca_logging_event> events(Header().events);
+    const std::size_t bytes = events.size() * sizeof events[0];
+    EXPECT_EQ(pread(fileno(file_), events.data(), bytes + 1, 64), static_cast<ssize_t>(bytes));
+    return events;
+  }
+  static void ExpectEvent(const ca_logging_event &event, int op, int align_log2, unsigned id,
+                          unsigned old_id, unsigned size) {
+    EXPECT_EQ(event.op, op);
+    EXPECT_EQ(event.align_log2, align_log2);
+    EXPECT_EQ(event.id, id);
+    EXPECT_EQ(event.old_id, old_id);
+    EXPECT_EQ(event.size, size);
+  }
+
+  alignas(16) char memory_[1 << 18];
+  alignas(16) char table_[1 << 15];
+  std::FILE *file_ = std::tmpfile();
+  ca_bump bump_;
+  ca_logging logging_;
+};
+
+TEST_F(LoggingTest, WritesEachCallInOrder) {
+  const ca_block one = Allocate(100);
+  const ca_block two = Allocate(7, 8);
+  const ca_block three = Allocate(50, 64);
+  ca_deallocate(allocator(), one.ptr, 100, 16);
+  ca_block four = ca_grow(allocator(), three.ptr, 50, 60, 64, CA_MOVE_NEVER);
+  four = ca_shrink(allocator(), four.ptr, 60, 10, 64, CA_MOVE_NEVER);
+  allocator()->ops->deallocate_unsized(allocator(), two.ptr);
+  EXPECT_TRUE(ca_logging_finish(&logging_));
+  const std::vector<ca_logging_event> events = Events();
+  ASSERT_EQ(events.size(), 7U);
+  ExpectEvent(events[0], 0, 0, 1, 0, 100);
+  ExpectEvent(events[1], 0, 0, 2, 0, 7);
+  ExpectEvent(events[2], 2, 6, 3, 0, 50);
+  ExpectEvent(events[3], 4, 0, 1, 0, 0);
+  ExpectEvent(events[4], 3, 0, 4, 3, 60);
+  ExpectEvent(events[5], 3, 0, 5, 4, 10);
+  ExpectEvent(events[6], 4, 0, 2, 0, 0);
+  const ca_logging_header header = Header();
+  EXPECT_EQ(std::memcmp(header.magic, "CATRACE1", 8), 0);
+  EXPECT_EQ(header.events, 7U);
+  EXPECT_EQ(header.ids, 6U);
+  EXPECT_EQ(header.peak_live, 157U);
+  EXPECT_EQ(header.total_bytes, 227U);
+  EXPECT_EQ(header.peak_objects, 3U);
+  EXPECT_EQ(header.threads, 1U);
+  EXPECT_EQ(header.reserved, 0U);
+}
+
+TEST_F(LoggingTest, WritesNothingAboutRefusals) {
+  const ca_block block = Allocate(100);
+  EXPECT_TRUE(ca_block_is_none(Allocate(1 << 20)));
+  EXPECT_TRUE(ca_block_is_none(ca_grow(allocator(), block.ptr, 100, 1 << 20, 16, CA_MOVE_ALLOWED)));
+  EXPECT_TRUE(ca_logging_flush(&logging_));
+  EXPECT_EQ(Events().size(), 1U);
+}
+
+TEST_F(LoggingTest, NamesTheThread) {
+  Allocate(1);
+  ca_logging_set_thread(&logging_, 1);
+  EXPECT_EQ(logging_.header.threads, 2U);
+  ca_logging_set_thread(&logging_, 5);
+  Allocate(1);
+  ca_logging_set_thread(&logging_, 2);
+  Allocate(1);
+  ca_logging_flush(&logging_);
+  EXPECT_EQ(Events()[0].thread, 0);
+  EXPECT_EQ(Events()[1].thread, 5);
+  EXPECT_EQ(Events()[2].thread, 2);
+  EXPECT_EQ(Header().threads, 6U);
+}
+
+TEST_F(LoggingTest, AFlushLeavesAWholeTraceAndLoggingGoesOn) {
+  Allocate(10);
+  EXPECT_TRUE(ca_logging_flush(&logging_));
+  EXPECT_EQ(Events().size(), 1U);
+  Allocate(20);
+  EXPECT_EQ(Header().events, 1U);
+  EXPECT_TRUE(ca_logging_flush(&logging_));
+  ASSERT_EQ(Events().size(), 2U);
+  ExpectEvent(Events()[1], 0, 0, 2, 0, 20);
+}
+
+TEST_F(LoggingTest, AFullBufferIsWritten) {
+  Init(CA_LOGGING_MEMORY_MIN);
+  for (int i = 0; i < 100; ++i) {
+    const ca_block block = Allocate(10);
+    ca_deallocate(allocator(), block.ptr, 10, 16);
+  }
+  EXPECT_GT(Header().events, 150U);
+  ca_logging_finish(&logging_);
+  EXPECT_EQ(Events().size(), 200U);
+  EXPECT_EQ(Header().ids, 101U);
+}
+
+TEST_F(LoggingTest, AfterFinishCallsPassThrough) {
+  const ca_block block = Allocate(10);
+  EXPECT_TRUE(ca_logging_finish(&logging_));
+  EXPECT_TRUE(ca_logging_finish(&logging_));
+  EXPECT_FALSE(ca_block_is_none(Allocate(10)));
+  ca_deallocate(allocator(), block.ptr, 10, 16);
+  EXPECT_EQ(Events().size(), 1U);
+}
+
+TEST_F(LoggingTest, BlocksFromBeforeAreLeftOut) {
+  const ca_block before = ca_allocate(ca_bump_allocator(&bump_), 10, 16);
+  ca_block grown = ca_grow(allocator(), before.ptr, 10, 20, 16, CA_MOVE_NEVER);
+  ca_deallocate(allocator(), grown.ptr, 20, 16);
+  ca_logging_finish(&logging_);
+  EXPECT_EQ(Header().events, 0U);
+}
+
+TEST_F(LoggingTest, BlocksWithoutAnEntryAreLeftOutAndCounted) {
+  Init(CA_LOGGING_MEMORY_MIN);
+  std::vector<ca_block> blocks;
+  for (int i = 0; i < 60; ++i) blocks.push_back(Allocate(10));
+  const std::uint64_t kept = 60 - logging_.left_out;
+  EXPECT_EQ(kept, 28U) << "7/8 of 32 entries";
+  for (const ca_block &block : blocks) {
+    EXPECT_TRUE(allocator()->ops->check(allocator()));
+    ca_deallocate(allocator(), block.ptr, 10, 16);
+  }
+  ca_logging_finish(&logging_);
+  EXPECT_EQ(Header().events, 2 * kept);
+  EXPECT_EQ(Header().peak_objects, kept);
+}
+
+TEST_F(LoggingTest, TheTableIsExactUnderRandomOperations) {
+  std::mt19937 random(1);
+  ca_testing::ModelLimits limits;
+  limits.max_blocks = 40;
+  ca_testing::AllocatorModel model(
+      allocator(), [&random] { return static_cast<std::uint32_t>(random()); }, limits);
+  for (int round = 0; round < 40; ++round) {
+    for (int step = 0; step < 60; ++step) ASSERT_EQ(model.Step(), "");
+    ASSERT_EQ(logging_.live, model.live_blocks());
+    ASSERT_EQ(model.FreeAll(), "");
+    ca_bump_reset(&bump_);
+  }
+  ca_logging_finish(&logging_);
+  // Every number lives from where it is made to where it ends, once.
+  std::map<std::uint32_t, std::uint32_t> live;
+  std::uint32_t next = 1;
+  std::uint64_t bytes = 0, peak = 0, total = 0;
+  for (const ca_logging_event &event : Events()) {
+    if (event.op == 4 || event.op == 3) {
+      const auto it = live.find(event.op == 4 ? event.id : event.old_id);
+      ASSERT_NE(it, live.end());
+      bytes -= it->second;
+      live.erase(it);
+    }
+    if (event.op == 4) continue;
+    ASSERT_EQ(event.id, next++);
+    live[event.id] = event.size;
+    bytes += event.size;
+    total += event.size;
+    if (bytes > peak) peak = bytes;
+  }
+  EXPECT_TRUE(live.empty());
+  EXPECT_EQ(Header().ids, next);
+  EXPECT_EQ(Header().peak_live, peak);
+  EXPECT_EQ(Header().total_bytes, total);
+  EXPECT_EQ(logging_.left_out, 0U);
+}
+
+TEST_F(LoggingTest, AFileThatCannotBeWrittenEndsLoggingAndNothingElse) {
+  ASSERT_TRUE(
+      ca_logging_init(&logging_, ca_bump_allocator(&bump_), 1 << 20, table_, sizeof table_));
+  errno = 4321;
+  const ca_block block = Allocate(10);
+  EXPECT_FALSE(ca_logging_flush(&logging_));
+  EXPECT_EQ(errno, 4321);
+  EXPECT_FALSE(ca_block_is_none(Allocate(10)));
+  ca_deallocate(allocator(), block.ptr, 10, 16);
+  EXPECT_FALSE(ca_logging_finish(&logging_));
+}
+
+TEST_F(LoggingTest, TooLittleMemoryMeansNoLogging) {
+  EXPECT_FALSE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), table_,
+                               CA_LOGGING_MEMORY_MIN - 1));
+  const ca_block block = Allocate(10);
+  EXPECT_TRUE(allocator()->ops->check(allocator()));
+  ca_deallocate(allocator(), block.ptr, 10, 16);
+  EXPECT_TRUE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), table_ + 1,
+                              CA_LOGGING_MEMORY_MIN));
+  Allocate(10);
+}
+
+TEST_F(LoggingTest, CheckFindsADamagedTable) {
+  Allocate(10);
+  EXPECT_TRUE(allocator()->ops->check(allocator()));
+  logging_.live++;
+  EXPECT_FALSE(allocator()->ops->check(allocator()));
+  logging_.live--;
+  logging_.pending = logging_.room;
+  EXPECT_FALSE(allocator()->ops->check(allocator()));
+  logging_.pending = 0;
+  for (std::size_t i = 0; i <= logging_.mask; ++i) {
+    if (logging_.entries[i].ptr != 0) logging_.entries[i].ptr += 0x1230;
+  }
+  EXPECT_FALSE(allocator()->ops->check(allocator()));
+}
+
+}  // namespace
