@@ -94,6 +94,22 @@ def _test_repositories():
         pkg_config = ["sqlite3"],
         test_only = True,
     )
+    _maybe(
+        system_library,
+        name = "jemalloc",
+        package = "libjemalloc-dev",
+        headers = ["jemalloc"],
+        pkg_config = ["jemalloc"],
+        test_only = True,
+    )
+    _maybe(
+        system_library,
+        name = "mimalloc",
+        package = "libmimalloc-dev",
+        headers = ["mimalloc.h"],
+        targets = {"mimalloc": ["-lmimalloc"]},
+        test_only = True,
+    )
 
 # Libraries with hooks for an allocator: the name here, the module of pkg-config, the Debian package,
 # and a header that shows whether it is there.
