@@ -6,9 +6,10 @@
  *   }
  *
  * Idea        each parser may have hooks of its own, but they carry no user data: hence one
- *             allocator for all parsers that are made with this suite, chosen before the first. It
- *             must record sizes, as free() brings none. For parsers in the memory of whichever
- *             coroutine runs, choose an allocator that asks who runs.
+ *             allocator for all parsers that are made with this suite, chosen before the first.
+ *             free() brings no size: an allocator that forgets sizes is served by adaptors/sized,
+ *             at 8 bytes a block. For parsers in the memory of whichever coroutine runs, choose an
+ *             allocator that asks who runs.
  * Cost        the allocator's own and a load.
  * Alignment   CA_ALIGN_DEFAULT.
  * Errors      NULL iff the allocator refuses: the parser then reports XML_ERROR_NO_MEMORY, and
@@ -29,7 +30,7 @@
 extern "C" {
 #endif
 
-/* Chooses the allocator. Returns false, and chooses none, iff it is NULL or records no sizes. */
+/* Chooses the allocator. Returns false, and leaves the choice as it was, iff it is NULL. */
 bool ca_for_expat_init(ca_allocator *allocator);
 
 /* The hooks. Require a chosen allocator. */

@@ -5,8 +5,9 @@
  *   }
  *
  * Idea        the library's hook carries no user data: hence one allocator for the whole process,
- *             chosen before the first use. It must record sizes, as free() brings none. For JSON in
- *             the memory of whichever coroutine runs, choose an allocator that asks who runs.
+ *             chosen before the first use. free() brings no size: an allocator that forgets sizes
+ *             is served by adaptors/sized, at 8 bytes a block. For JSON in the memory of whichever
+ *             coroutine runs, choose an allocator that asks who runs.
  * Cost        the allocator's own and a load.
  * Alignment   CA_ALIGN_DEFAULT.
  * Errors      NULL iff the allocator refuses: the library's functions then return NULL or -1.
@@ -27,7 +28,7 @@
 extern "C" {
 #endif
 
-/* Chooses the allocator. Returns false, and chooses none, iff it is NULL or records no sizes. */
+/* Chooses the allocator. Returns false, and leaves the choice as it was, iff it is NULL. */
 bool ca_for_jansson_init(ca_allocator *allocator);
 
 /* A json_malloc_t and a json_free_t. Require a chosen allocator. */

@@ -1,33 +1,34 @@
 #include "adaptors/for_libuv/for_libuv.h"
 
-#include "adaptors/hooks/hooks.h"
+#include "adaptors/to_malloc/to_malloc.h"
 
-static ca_allocator *chosen;
+/* Around the chosen allocator; nothing before the first choice. */
+static ca_to_malloc chosen;
 
 bool ca_for_libuv_init(ca_allocator *allocator) {
-  if (!ca_hooks_can_serve(allocator)) {
+  if (allocator == NULL) {
     return false;
   }
-  chosen = allocator;
+  ca_to_malloc_init(&chosen, allocator);
   return true;
 }
 
 void *ca_for_libuv_malloc(size_t size) {
-  CA_ASSERT(chosen != NULL);
-  return ca_hooks_malloc(chosen, size);
+  CA_ASSERT(chosen.allocator != NULL);
+  return ca_to_malloc_malloc(&chosen, size);
 }
 
 void *ca_for_libuv_realloc(void *ptr, size_t size) {
-  CA_ASSERT(chosen != NULL);
-  return ca_hooks_realloc(chosen, ptr, size);
+  CA_ASSERT(chosen.allocator != NULL);
+  return ca_to_malloc_realloc(&chosen, ptr, size);
 }
 
 void *ca_for_libuv_calloc(size_t count, size_t size) {
-  CA_ASSERT(chosen != NULL);
-  return ca_hooks_calloc(chosen, count, size);
+  CA_ASSERT(chosen.allocator != NULL);
+  return ca_to_malloc_calloc(&chosen, count, size);
 }
 
 void ca_for_libuv_free(void *ptr) {
-  CA_ASSERT(chosen != NULL);
-  ca_hooks_free(chosen, ptr);
+  CA_ASSERT(chosen.allocator != NULL);
+  ca_to_malloc_free(&chosen, ptr);
 }

@@ -6,15 +6,16 @@
  *   }
  *
  * Idea        the library's hooks carry no user data: hence one allocator for the whole process,
- *             chosen before anything else of the library is called. It must record sizes, as free()
- *             brings none.
+ *             chosen before anything else of the library is called. free() brings no size: an
+ *             allocator that forgets sizes is served by adaptors/sized, at 8 bytes a block.
  * Cost        the allocator's own and a load.
  * Alignment   CA_ALIGN_DEFAULT.
  * Errors      NULL iff the allocator refuses: the library's functions then return UV_ENOMEM, but
  *             where a loop's table of descriptors can't grow libuv 1.44 aborts the process.
  * Ownership   the allocator must live until uv_library_shutdown(), which otherwise runs when the
  *             process ends.
- * Threads     the library allocates on its worker threads too: the allocator must be thread-safe.
+ * Threads     the library allocates on its worker threads too: the allocator must be thread-safe,
+ *             and record sizes itself (adaptors/sized has no lock).
  * Tested      with libuv 1.44.
  */
 #ifndef CONTEXT_ALLOCATOR_ADAPTORS_FOR_LIBUV_FOR_LIBUV_H_
@@ -29,7 +30,7 @@
 extern "C" {
 #endif
 
-/* Chooses the allocator. Returns false, and chooses none, iff it is NULL or records no sizes. */
+/* Chooses the allocator. Returns false, and leaves the choice as it was, iff it is NULL. */
 bool ca_for_libuv_init(ca_allocator *allocator);
 
 /* The hooks. Require a chosen allocator. */

@@ -8,7 +8,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "adaptors/hooks/witness.h"
+#include "adaptors/testing/witness.h"
 #include "allocators/bump/bump.h"
 #include "sources/buffer/buffer.h"
 

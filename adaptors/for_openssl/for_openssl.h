@@ -6,15 +6,16 @@
  *
  * Idea        the library's hooks carry no user data: hence one allocator for the whole process,
  *             chosen before anything of the library allocates: afterwards
- *             CRYPTO_set_mem_functions() returns 0 and changes nothing. It must record sizes, as
- *             free() brings none.
+ *             CRYPTO_set_mem_functions() returns 0 and changes nothing. free() brings no size: an
+ *             allocator that forgets sizes is served by adaptors/sized, at 8 bytes a block.
  * Cost        the allocator's own and a load.
  * Alignment   CA_ALIGN_DEFAULT.
  * Errors      NULL iff the allocator refuses: the library's functions then fail, and its error
  *             queue has ERR_R_MALLOC_FAILURE.
  * Ownership   the allocator must live until OPENSSL_cleanup(), which the library runs when the
  *             process ends. OPENSSL_secure_malloc() has a heap of its own, once it is set up.
- * Threads     all threads of the process that use the library: the allocator must be thread-safe.
+ * Threads     all threads of the process that use the library: the allocator must be thread-safe,
+ *             and record sizes itself (adaptors/sized has no lock).
  * Tested      with OpenSSL 3.0.
  */
 #ifndef CONTEXT_ALLOCATOR_ADAPTORS_FOR_OPENSSL_FOR_OPENSSL_H_
@@ -29,7 +30,7 @@
 extern "C" {
 #endif
 
-/* Chooses the allocator. Returns false, and chooses none, iff it is NULL or records no sizes. */
+/* Chooses the allocator. Returns false, and leaves the choice as it was, iff it is NULL. */
 bool ca_for_openssl_init(ca_allocator *allocator);
 
 /* The hooks; file and line say who asks, and are ignored. Require a chosen allocator. */

@@ -2,7 +2,7 @@
 #include <openssl/crypto.h>
 
 #include "adaptors/for_openssl/for_openssl.h"
-#include "adaptors/hooks/witness.h"
+#include "adaptors/testing/witness.h"
 
 namespace {
 

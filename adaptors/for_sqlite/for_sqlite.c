@@ -3,31 +3,31 @@
 #include <limits.h>
 #include <stddef.h>
 
-#include "adaptors/hooks/hooks.h"
+#include "adaptors/to_malloc/to_malloc.h"
 
 enum { STATUS_OK = 0, STATUS_MISUSE = 21 }; /* SQLITE_OK, SQLITE_MISUSE */
 
 /* Set by xInit: the other functions are given no user data. */
-static ca_allocator *chosen;
+static ca_to_malloc chosen;
 
 void *ca_for_sqlite_malloc(int size) {
-  CA_ASSERT(chosen != NULL);
-  return ca_hooks_malloc(chosen, (size_t)size); /* A negative one is more than there can be. */
+  CA_ASSERT(chosen.allocator != NULL);
+  return ca_to_malloc_malloc(&chosen, (size_t)size); /* A negative one is more than there can be. */
 }
 
 void ca_for_sqlite_free(void *ptr) {
-  CA_ASSERT(chosen != NULL);
-  ca_hooks_free(chosen, ptr);
+  CA_ASSERT(chosen.allocator != NULL);
+  ca_to_malloc_free(&chosen, ptr);
 }
 
 void *ca_for_sqlite_realloc(void *ptr, int size) {
-  CA_ASSERT(chosen != NULL);
-  return ca_hooks_realloc(chosen, ptr, (size_t)size);
+  CA_ASSERT(chosen.allocator != NULL);
+  return ca_to_malloc_realloc(&chosen, ptr, (size_t)size);
 }
 
 int ca_for_sqlite_size(void *ptr) {
-  CA_ASSERT(chosen != NULL);
-  const size_t usable = ptr == NULL ? 0 : chosen->ops->usable_size(chosen, ptr);
+  CA_ASSERT(chosen.allocator != NULL);
+  const size_t usable = ca_to_malloc_usable_size(&chosen, ptr);
   return usable > INT_MAX ? INT_MAX : (int)usable;
 }
 
@@ -35,14 +35,14 @@ int ca_for_sqlite_size(void *ptr) {
 int ca_for_sqlite_roundup(int size) { return size > INT_MAX - 7 ? INT_MAX : (size + 7) & ~7; }
 
 int ca_for_sqlite_init(void *allocator) {
-  if (!ca_hooks_can_serve(allocator)) {
+  if (allocator == NULL) {
     return STATUS_MISUSE;
   }
-  chosen = allocator;
+  ca_to_malloc_init(&chosen, allocator);
   return STATUS_OK;
 }
 
 void ca_for_sqlite_shutdown(void *allocator) {
   (void)allocator;
-  chosen = NULL;
+  chosen.allocator = NULL;
 }

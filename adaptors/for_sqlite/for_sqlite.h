@@ -5,15 +5,14 @@
  *   sqlite3_initialize();
  *
  * Idea        SQLite takes a table of functions, for the whole process: hence one allocator, named
- *             in the table. It must record sizes, as free() brings none. With C's rules for
- *             constants the allocator is an address of static storage; elsewhere fill in pAppData
- *             by hand.
+ *             in the table. free() brings no size: an allocator that forgets sizes is served by
+ *             adaptors/sized, at 8 bytes a block. With C's rules for constants the allocator is an
+ *             address of static storage; elsewhere fill in pAppData by hand.
  * Cost        the allocator's own and a load. SQLite asks for a block's size at each allocation and
  *             free where SQLITE_CONFIG_MEMSTATUS is on, as it is by default.
  * Alignment   CA_ALIGN_DEFAULT; SQLite wants 8.
  * Errors      NULL iff the allocator refuses: SQLite then returns SQLITE_NOMEM and rolls back.
- *             sqlite3_initialize() returns SQLITE_MISUSE iff the allocator is NULL or records no
- *             sizes.
+ *             sqlite3_initialize() returns SQLITE_MISUSE iff the allocator is NULL.
  * Ownership   the allocator must live until sqlite3_shutdown().
  * Threads     with SQLITE_CONFIG_MEMSTATUS on, SQLite holds a mutex of its own around each call:
  *             any allocator will do. With it off, the allocator must be thread-safe.

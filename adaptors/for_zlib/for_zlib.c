@@ -2,13 +2,10 @@
 
 #include <stddef.h>
 
-#include "adaptors/hooks/hooks.h"
+#include "adaptors/to_malloc/to_malloc.h"
 
-void *ca_for_zlib_allocate(void *allocator, unsigned items, unsigned size) {
-  if (!ca_hooks_can_serve(allocator)) {
-    return NULL;
-  }
-  return ca_hooks_malloc(allocator, (size_t)items * size);
+void *ca_for_zlib_allocate(void *family, unsigned items, unsigned size) {
+  return ca_to_malloc_malloc(family, (size_t)items * size);
 }
 
-void ca_for_zlib_free(void *allocator, void *ptr) { ca_hooks_free(allocator, ptr); }
+void ca_for_zlib_free(void *family, void *ptr) { ca_to_malloc_free(family, ptr); }

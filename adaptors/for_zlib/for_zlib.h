@@ -1,18 +1,20 @@
 /* adaptors/for_zlib/for_zlib.h - compression streams in a given allocator.
  *
+ *   ca_to_malloc family;
+ *   ca_to_malloc_init(&family, allocator);
  *   z_stream stream = {0};
  *   stream.zalloc = ca_for_zlib_allocate;
  *   stream.zfree = ca_for_zlib_free;
- *   stream.opaque = allocator;
+ *   stream.opaque = &family;
  *
  * Idea        each stream brings its own hooks and user data: one allocator per stream, if wanted.
- *             It must record sizes, as free() brings none. A stream in a region that is reset needs
- *             neither deflateEnd() nor inflateEnd().
+ *             free() brings no size: an allocator that forgets sizes is served by adaptors/sized,
+ *             at 8 bytes a block. A stream in a region that is reset needs neither deflateEnd() nor
+ *             inflateEnd().
  * Cost        the allocator's own and a multiplication.
  * Alignment   CA_ALIGN_DEFAULT.
- * Errors      NULL iff the allocator refuses or records no sizes: the stream then reports
- *             Z_MEM_ERROR.
- * Ownership   the allocator must outlive the stream.
+ * Errors      NULL iff the allocator refuses: the stream then reports Z_MEM_ERROR.
+ * Ownership   the ca_to_malloc and its allocator must outlive the stream.
  * Threads     as the stream: one at a time, if the allocator is its own.
  * Tested      with zlib 1.2.13.
  */
@@ -23,9 +25,9 @@
 extern "C" {
 #endif
 
-/* An alloc_func and a free_func whose opaque pointer is a ca_allocator. */
-void *ca_for_zlib_allocate(void *allocator, unsigned items, unsigned size);
-void ca_for_zlib_free(void *allocator, void *ptr);
+/* An alloc_func and a free_func whose opaque pointer is a ca_to_malloc. */
+void *ca_for_zlib_allocate(void *family, unsigned items, unsigned size);
+void ca_for_zlib_free(void *family, void *ptr);
 
 #ifdef __cplusplus
 }

@@ -1,7 +1,7 @@
 // An allocator for the tests of library hooks: records sizes, knows every live block, refuses when
 // told to, and reports a free of what it did not hand out.
-#ifndef CONTEXT_ALLOCATOR_ADAPTORS_HOOKS_WITNESS_H_
-#define CONTEXT_ALLOCATOR_ADAPTORS_HOOKS_WITNESS_H_
+#ifndef CONTEXT_ALLOCATOR_ADAPTORS_TESTING_WITNESS_H_
+#define CONTEXT_ALLOCATOR_ADAPTORS_TESTING_WITNESS_H_
 
 #include <gtest/gtest.h>
 
@@ -127,4 +127,4 @@ std::size_t RefuseFromEachRequestOn(Witness &witness, Workload workload) {
 
 }  // namespace ca_testing
 
-#endif  // CONTEXT_ALLOCATOR_ADAPTORS_HOOKS_WITNESS_H_
+#endif  // CONTEXT_ALLOCATOR_ADAPTORS_TESTING_WITNESS_H_
