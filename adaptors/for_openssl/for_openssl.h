@@ -10,8 +10,7 @@
  *             allocator that forgets sizes is served by adaptors/sized, at 8 bytes a block.
  * Cost        the allocator's own and a load.
  * Alignment   CA_ALIGN_DEFAULT.
- * Errors      NULL iff the allocator refuses: the library's functions then fail, and its error
- *             queue has ERR_R_MALLOC_FAILURE.
+ * Errors      NULL iff the allocator refuses: the library's functions then fail.
  * Ownership   the allocator must live until OPENSSL_cleanup(), which the library runs when the
  *             process ends. OPENSSL_secure_malloc() has a heap of its own, once it is set up.
  * Threads     all threads of the process that use the library: the allocator must be thread-safe,
