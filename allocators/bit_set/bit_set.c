@@ -34,25 +34,48 @@ static void check_in(ca_bit_set *self) {
   self->word = CA_FREE_MAP_NONE;
 }
 
+static void check_in_given(ca_bit_set *self) {
+  ca_free_map_check_in(&self->map, self->given_word, self->given_bits);
+  self->given_bits = 0;
+  self->given_word = CA_FREE_MAP_NONE;
+}
+
 static void check_in_within(ca_bit_set *self, size_t first, size_t length) {
-  if (self->word >= first / 64 && self->word <= (first + length - 1) / 64) {
+  const size_t last_word = (first + length - 1) / 64;
+  if (self->word >= first / 64 && self->word <= last_word) {
     check_in(self);
+  }
+  if (self->given_word >= first / 64 && self->given_word <= last_word) {
+    check_in_given(self);
   }
 }
 
-/* Tells the map of the blocks that wait: of those that follow each other in a word at once. */
+/* Takes back free blocks of a word. Where many come, more will: the index hears of them once. */
+static void take_back(ca_bit_set *self, size_t word, uint64_t bits) {
+  if (word == self->word) {
+    self->bits |= bits;
+  } else if (word == self->given_word) {
+    self->given_bits |= bits;
+  } else if (ca_bits_clear_lowest(bits) == 0) {
+    ca_free_map_give_one(&self->map, word * 64 + ca_bits_lowest(bits));
+  } else {
+    check_in_given(self);
+    self->given_bits = ca_free_map_check_out(&self->map, word) | bits;
+    self->given_word = word;
+  }
+}
+
+/* Lets no block wait any longer; those that follow each other in a word go together. */
 static void drain(ca_bit_set *self) {
-  for (uint32_t i = 0; i < self->waiting_count;) {
+  const uint32_t count = self->waiting_count;
+  for (uint32_t i = 0; i < count;) {
     const size_t word = self->waiting[i] / 64;
     uint64_t bits = 0;
-    for (; i < self->waiting_count && self->waiting[i] / 64 == word; i++) {
+    do {
       bits |= UINT64_C(1) << (self->waiting[i] % 64);
-    }
-    if (word == self->word) {
-      self->bits |= bits;
-    } else {
-      ca_free_map_give_bits(&self->map, word, bits);
-    }
+      i++;
+    } while (i < count && self->waiting[i] / 64 == word);
+    take_back(self, word, bits);
   }
   self->waiting_count = 0;
 }
@@ -60,6 +83,14 @@ static void drain(ca_bit_set *self) {
 /* Allocating. */
 
 static bool refill(ca_bit_set *self) {
+  if (self->given_bits != 0) {
+    self->bits = self->given_bits;
+    self->word = self->given_word;
+    self->word_begin = address_of(self, self->word * 64);
+    self->given_bits = 0;
+    self->given_word = CA_FREE_MAP_NONE;
+    return true;
+  }
   const unsigned shortest = ca_run_index_fitting(&self->map.index, 1);
   if (shortest == 0) {
     return false;
@@ -91,6 +122,7 @@ ca_block ca_bit_set_allocate_run(ca_bit_set *self, size_t size, size_t align) {
   if (CA_UNLIKELY(first == CA_FREE_MAP_NONE)) { /* Unless what stands in front makes one whole. */
     drain(self);
     check_in(self);
+    check_in_given(self);
     first = find(self, length, align);
     if (first == CA_FREE_MAP_NONE) {
       return ca_block_none();
@@ -153,6 +185,10 @@ static size_t live_length(const ca_bit_set *self, size_t block, const void *ptr,
 }
 
 static void give_block(ca_bit_set *self, size_t block) {
+  if (block / 64 == self->given_word) {
+    self->given_bits |= UINT64_C(1) << (block % 64);
+    return;
+  }
   if (self->waiting_count == CA_BIT_SET_WAITING) {
     drain(self);
   }
@@ -378,6 +414,8 @@ void ca_bit_set_reset(ca_bit_set *self) {
   }
   self->bits = 0;
   self->word = CA_FREE_MAP_NONE;
+  self->given_bits = 0;
+  self->given_word = CA_FREE_MAP_NONE;
   self->waiting_count = 0;
   ca_poison(self->begin, ca_bit_set_capacity(self));
 }
@@ -424,6 +462,12 @@ static bool front_holds(const ca_bit_set *self) {
   if (self->waiting_count > CA_BIT_SET_WAITING) {
     return false;
   }
+  if (self->given_word == CA_FREE_MAP_NONE
+          ? self->given_bits != 0
+          : self->given_word >= self->map.index.word_count || self->given_word == self->word ||
+                self->map.words[self->given_word] != 0) {
+    return false;
+  }
   if (self->word == CA_FREE_MAP_NONE) {
     return self->bits == 0;
   }
@@ -432,7 +476,9 @@ static bool front_holds(const ca_bit_set *self) {
 }
 
 static uint64_t free_in(const ca_bit_set *self, size_t word) {
-  return word == self->word ? self->bits : self->map.words[word];
+  return word == self->word         ? self->bits
+         : word == self->given_word ? self->given_bits
+                                    : self->map.words[word];
 }
 
 /* Whether each entry of `waiting` is a block, and is nowhere else. */

@@ -45,13 +45,13 @@ enum { CA_BIT_SET_WAITING = 16 };
 #define CA_BIT_SET_COUNT_MAX ((size_t)UINT32_MAX)
 
 /* Invariant: everything is where the layout of `range` puts it, and the map's invariant holds.
- * `word`, if it isn't CA_FREE_MAP_NONE, is one of the map's and checked out: no bit of it is set
- * there; else bits is 0. word_begin is the address of its first block. Each block is in exactly one
- * of these: `live`, the map, bits, the first waiting_count entries of `waiting`; and nothing
- * from `count` on in any of them. With sizes recorded, bits 0 and `count` of `borders` are set, and
- * so are both bits beside each block that isn't live. A count of 0 holds nothing: range is none
- * then. All-zero may be destroyed and direct calls made. The members are for this header's inline
- * functions only. */
+ * `word` and `given_word`, if they aren't CA_FREE_MAP_NONE, are different words of the map, checked
+ * out: no bit of them is set there; else bits and given_bits are 0. word_begin is the address of
+ * the first block of `word`. Each block is in exactly one of these: `live`, the map, bits,
+ * given_bits, the first waiting_count entries of `waiting`; and nothing from `count` on in any of
+ * them. With sizes recorded, bits 0 and `count` of `borders` are set, and so are both bits beside
+ * each block that isn't live. A count of 0 holds nothing: range is none then. All-zero may be
+ * destroyed and direct calls made. The members are for this header's inline functions only. */
 typedef struct ca_bit_set {
   ca_allocator base;      /* First. */
   uint64_t bits;          /* The free blocks of the word that single blocks come from .. */
@@ -64,6 +64,8 @@ typedef struct ca_bit_set {
   unsigned block_shift;   /* log2(block size). */
   uint32_t waiting_count; /* Freed single blocks, the newest last, that serve first. */
   uint32_t waiting[CA_BIT_SET_WAITING];
+  uint64_t given_bits; /* The free blocks of the word that the last ones that waited went to .. */
+  size_t given_word;   /* .. and which it is. */
   ca_free_map map;
   ca_block range;    /* As it was given, whole. */
   ca_source *source; /* What gets it back; NULL where it's the caller's. */
@@ -144,14 +146,20 @@ static inline ca_block ca_bit_set_allocate(ca_bit_set *self, size_t size, size_t
 static inline void ca_bit_set_deallocate(ca_bit_set *self, void *ptr, size_t size) {
   const size_t block = ca_bit_set_block_at(self, ptr);
   const uint64_t bit = UINT64_C(1) << (block % 64);
-  if (CA_UNLIKELY(size - 1 > self->block_mask || self->waiting_count == CA_BIT_SET_WAITING ||
-                  block >= self->map.count || (self->live[block / 64] & bit) == 0 ||
-                  !ca_bit_set_stands_alone(self, block))) {
+  if (CA_UNLIKELY(size - 1 > self->block_mask || block >= self->map.count ||
+                  (self->live[block / 64] & bit) == 0 || !ca_bit_set_stands_alone(self, block))) {
+    ca_bit_set_deallocate_run(self, ptr, size);
+    return;
+  }
+  if (block / 64 == self->given_word) {
+    self->given_bits |= bit;
+  } else if (CA_LIKELY(self->waiting_count < CA_BIT_SET_WAITING)) {
+    self->waiting[self->waiting_count++] = (uint32_t)block;
+  } else {
     ca_bit_set_deallocate_run(self, ptr, size);
     return;
   }
   self->live[block / 64] &= ~bit;
-  self->waiting[self->waiting_count++] = (uint32_t)block;
   ca_poison(ptr, self->block_mask + 1);
 }
 

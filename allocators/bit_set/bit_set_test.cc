@@ -276,6 +276,10 @@ TEST_P(BitSetTest, CheckFindsDamageAndDoesNotFollowIt) {
   EXPECT_TRUE((set_.word = 3, found()));
   EXPECT_TRUE((set_.word = CA_FREE_MAP_NONE, found()));
   EXPECT_TRUE((set_.word_begin += kBlock, found()));
+  EXPECT_TRUE((set_.given_word = 5000, found()));
+  EXPECT_TRUE((set_.given_word = set_.word, found()));
+  EXPECT_TRUE((set_.given_word = 7, found()));
+  EXPECT_TRUE((set_.given_bits = 1, found()));
   EXPECT_TRUE((set_.waiting_count = 1, found()));
   EXPECT_TRUE((set_.waiting_count = 17, found()));
   EXPECT_TRUE((set_.live++, found()));
@@ -373,8 +377,9 @@ TEST_P(BitSetDeathTest, ADoubleFreeIsReportedWhereverTheBlockIsKept) {
   std::vector<void *> blocks;
   for (int i = 0; i < 300; ++i) blocks.push_back(Allocate(1));
   for (int i = 0; i < 40; ++i) Free(blocks[70 + i], 1);
-  ASSERT_TRUE(ca_free_map_is_free(&set_.map, 70));
-  EXPECT_DEATH(Free(blocks[70], 1), "double free") << "in the map";
+  ASSERT_EQ(set_.given_word, 1U);
+  EXPECT_DEATH(Free(blocks[70], 1), "double free") << "in the word given back last";
+  EXPECT_TRUE(Check());
   EXPECT_DEATH(Free(blocks[109], 1), "double free") << "waiting";
   EXPECT_DEATH(Free(memory_ + 310 * kBlock, 1), "double free") << "in the word checked out";
   EXPECT_DEATH(Free(blocks[105], 5), "double free");

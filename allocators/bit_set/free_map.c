@@ -94,16 +94,6 @@ void ca_free_map_give_one(ca_free_map *self, size_t block) {
   }
 }
 
-void ca_free_map_give_bits(ca_free_map *self, size_t word, uint64_t bits) {
-  if (ca_bits_clear_lowest(bits) == 0) {
-    ca_free_map_give_one(self, word * 64 + ca_bits_lowest(bits));
-    return;
-  }
-  self->words[word] |= bits;
-  settle(self, word);
-  settle_before(self, word);
-}
-
 uint64_t ca_free_map_check_out(ca_free_map *self, size_t word) {
   const uint64_t bits = self->words[word];
   self->words[word] = 0;

@@ -62,9 +62,8 @@ size_t ca_free_map_find_placed(const ca_free_map *self, size_t length, ca_free_m
 void ca_free_map_take(ca_free_map *self, size_t first, size_t length);
 void ca_free_map_give(ca_free_map *self, size_t first, size_t length);
 
-/* give() of one block, and of some blocks of a word: at least one. */
+/* give() of one block. */
 void ca_free_map_give_one(ca_free_map *self, size_t block);
-void ca_free_map_give_bits(ca_free_map *self, size_t word, uint64_t bits);
 
 /* Takes every free block of the word, and returns them; puts them back. */
 uint64_t ca_free_map_check_out(ca_free_map *self, size_t word);
