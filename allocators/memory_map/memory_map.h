@@ -1,0 +1,67 @@
+/* allocators/memory_map/memory_map.h - blocks that are whole mappings of the operating system.
+ *
+ * Idea        each block is a mapping of its own: nothing is shared between blocks, what is freed
+ *             goes back to the system at once, and growing moves page tables, not bytes. For
+ *             blocks that would waste much or hold much elsewhere.
+ * Cost        allocate, deallocate, grow, shrink: a system call each (allocate with an alignment
+ *             above the page size: up to three), and a page fault for each page when first
+ *             touched. No list of blocks is kept: any number of them costs no memory here.
+ * Overhead    a request is rounded up to whole pages; with sizes recorded there is one more page
+ *             in front of each block.
+ * Alignment   the page size always; above it any power of two for which there is address space.
+ * Contents    allocate: zero. grow: what is new is zero, beyond the old size's last page.
+ * Errors      none iff the system refuses, a limit given in the settings would be passed, or the
+ *             rounded size exceeds PTRDIFF_MAX. Grow, told not to move: also iff the addresses
+ *             behind are in use. errno is kept.
+ * Misuse      sizes recorded: a pointer that isn't a page's begin, or whose record is not that of a
+ *             block here, is reported as "not a block", a size that doesn't fit as "wrong size". A
+ *             block that was freed is no longer mapped: freeing it again faults, at once.
+ * Ownership   destroy() requires that every block was given back: blocks aren't known here.
+ * Threads     not thread-safe.
+ * Statistics  live bytes, their peak, and live blocks: kept, since a system call drowns them.
+ */
+#ifndef CONTEXT_ALLOCATOR_ALLOCATORS_MEMORY_MAP_MEMORY_MAP_H_
+#define CONTEXT_ALLOCATOR_ALLOCATORS_MEMORY_MAP_MEMORY_MAP_H_
+
+#include "allocators/allocator.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* All-zero is sane. */
+typedef struct ca_memory_map_settings {
+  ca_sizes sizes;
+  size_t limit; /* Bytes mapped at a time, at most; 0: no limit. */
+  /* Called, if not NULL, with each new mapping before anybody touches it: the place for a NUMA
+   * policy or madvise(). Returns whether it could; if not, the mapping goes back and the
+   * request is refused. A block that grows keeps the policy of its mapping. */
+  bool (*prepare)(void *context, void *ptr, size_t size);
+  void *context;
+} ca_memory_map_settings;
+
+/* Invariant: page_size is the system's; mapped <= peak; mapped is a multiple of page_size and 0 iff
+ * blocks is 0; mapped <= limit if that isn't 0. */
+typedef struct ca_memory_map {
+  ca_allocator base; /* First. */
+  ca_memory_map_settings settings;
+  size_t page_size;
+  size_t blocks; /* Live ones. */
+  size_t mapped; /* Bytes mapped for them, records included. */
+  size_t peak;   /* The largest `mapped` ever. */
+} ca_memory_map;
+
+/* Makes *self ready; nothing is mapped yet. settings may be NULL: all-zero then. */
+void ca_memory_map_init(ca_memory_map *self, const ca_memory_map_settings *settings);
+
+/* Requires that every block was given back. Twice is harmless. */
+void ca_memory_map_destroy(ca_memory_map *self);
+
+/* The allocator interface of *self; valid as long as *self is. */
+static inline ca_allocator *ca_memory_map_allocator(ca_memory_map *self) { return &self->base; }
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CONTEXT_ALLOCATOR_ALLOCATORS_MEMORY_MAP_MEMORY_MAP_H_ */
