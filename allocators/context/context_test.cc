@@ -1,0 +1,156 @@
+#include "allocators/context/context.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "allocators/testing/allocator_conformance.h"
+#include "sources/buffer/buffer.h"
+
+namespace {
+
+template <ca_context_kind kKind, ca_sizes kSizes>
+struct ContextFixture {
+  ContextFixture() : memory(kCapacity + 64) {
+    ca_buffer_init(&buffer, memory.data(), memory.size());
+    ca_context_allocator_settings settings = {};
+    settings.sizes = kSizes;
+    EXPECT_TRUE(ca_context_allocator_init(&context, ca_buffer_source(&buffer), kCapacity, kKind,
+                                          &settings));
+    EXPECT_EQ(ca_context_allocator_kind(&context), kKind);
+  }
+  ~ContextFixture() {
+    ca_context_allocator_destroy(&context);
+    EXPECT_EQ(buffer.out, 0U) << "destroy returns the range";
+  }
+  ca_allocator *get() { return ca_context_allocator_allocator(&context); }
+
+  static constexpr std::size_t kMaxAlign = 4096;
+  static constexpr std::size_t kCapacity = 600000;
+  static constexpr bool kReclaims = kKind != CA_CONTEXT_BUMP;
+
+  std::vector<char> memory;
+  ca_buffer buffer;
+  ca_context_allocator context;
+};
+
+using ContextBump = ContextFixture<CA_CONTEXT_BUMP, CA_SIZES_FORGOTTEN>;
+using ContextBumpRecording = ContextFixture<CA_CONTEXT_BUMP, CA_SIZES_RECORDED>;
+using ContextBitSet = ContextFixture<CA_CONTEXT_BIT_SET, CA_SIZES_FORGOTTEN>;
+using ContextBitSetRecording = ContextFixture<CA_CONTEXT_BIT_SET, CA_SIZES_RECORDED>;
+INSTANTIATE_TYPED_TEST_SUITE_P(ContextBump, AllocatorConformance, ContextBump);
+INSTANTIATE_TYPED_TEST_SUITE_P(ContextBumpRecording, AllocatorConformance, ContextBumpRecording);
+INSTANTIATE_TYPED_TEST_SUITE_P(ContextBitSet, AllocatorConformance, ContextBitSet);
+INSTANTIATE_TYPED_TEST_SUITE_P(ContextBitSetRecording, AllocatorConformance,
+                               ContextBitSetRecording);
+
+class ContextTest : public testing::Test {
+ protected:
+  ~ContextTest() override { ca_context_allocator_destroy(&context_); }
+  ca_allocator *allocator() { return ca_context_allocator_allocator(&context_); }
+  bool Init(ca_context_kind kind, const ca_context_allocator_settings *settings = nullptr) {
+    return ca_context_allocator_init_range(&context_, ca_block_make(memory_, sizeof memory_), kind,
+                                           settings);
+  }
+  bool Refuses() { return ca_block_is_none(ca_allocate(allocator(), 1, 1)); }
+
+  alignas(4096) char memory_[65536];
+  ca_context_allocator context_ = {};
+};
+
+TEST_F(ContextTest, IsChosenByLifetimeOrByName) {
+  EXPECT_EQ(ca_context_kind_for(CA_LIFETIME_SHORT), CA_CONTEXT_BUMP);
+  EXPECT_EQ(ca_context_kind_for(CA_LIFETIME_MEDIUM), CA_CONTEXT_BIT_SET);
+  EXPECT_NE(ca_context_kind_for(CA_LIFETIME_LONG), CA_CONTEXT_BUMP);
+  EXPECT_EQ(ca_context_kind_named("bump"), CA_CONTEXT_BUMP);
+  EXPECT_EQ(ca_context_kind_named("bit_set"), CA_CONTEXT_BIT_SET);
+  EXPECT_EQ(ca_context_kind_named("bumps"), CA_CONTEXT_NONE);
+  EXPECT_EQ(ca_context_kind_named(""), CA_CONTEXT_NONE);
+}
+
+TEST_F(ContextTest, TheInterfaceIsTheChosenAllocatorsOwn) {
+  ASSERT_TRUE(Init(CA_CONTEXT_BUMP));
+  EXPECT_STREQ(allocator()->ops->name, "bump");
+  ca_allocator *const before = allocator();
+  ca_context_allocator_destroy(&context_);
+  ASSERT_TRUE(Init(CA_CONTEXT_BIT_SET));
+  EXPECT_STREQ(allocator()->ops->name, "bit set");
+  EXPECT_EQ(allocator(), before);
+}
+
+TEST_F(ContextTest, ServesAsOneKindAfterTheOther) {
+  for (int round = 0; round < 6; ++round) {
+    const ca_context_kind kind = round % 2 == 0 ? CA_CONTEXT_BUMP : CA_CONTEXT_BIT_SET;
+    ASSERT_TRUE(Init(kind));
+    int blocks = 0;
+    while (!ca_block_is_none(ca_allocate(allocator(), 64, 16))) blocks++;
+    EXPECT_GT(blocks, 1000);
+    EXPECT_TRUE(allocator()->ops->check(allocator()));
+    ca_context_allocator_destroy(&context_);
+    EXPECT_EQ(ca_context_allocator_kind(&context_), CA_CONTEXT_NONE);
+  }
+}
+
+TEST_F(ContextTest, ResetForgetsEverythingAndKeepsTheKind) {
+  for (const ca_context_kind kind : {CA_CONTEXT_BUMP, CA_CONTEXT_BIT_SET}) {
+    ASSERT_TRUE(Init(kind));
+    ca_allocate(allocator(), 1000, 16);
+    EXPECT_GE(ca_context_allocator_measure(&context_).used, 1000U);
+    EXPECT_LE(ca_context_allocator_measure(&context_).used, 1024U);
+    EXPECT_GE(ca_context_allocator_measure(&context_).capacity, 64000U);
+    EXPECT_LE(ca_context_allocator_measure(&context_).capacity, 65536U);
+    ca_context_allocator_reset(&context_);
+    EXPECT_EQ(ca_context_allocator_measure(&context_).used, 0U);
+    EXPECT_EQ(ca_context_allocator_kind(&context_), kind);
+    EXPECT_FALSE(ca_block_is_none(ca_allocate(allocator(), 60000, 16)));
+    ca_context_allocator_destroy(&context_);
+  }
+}
+
+TEST_F(ContextTest, SettingsReachTheAllocator) {
+  ca_context_allocator_settings settings = {};
+  settings.block_size = 512;
+  settings.sizes = CA_SIZES_RECORDED;
+  ASSERT_TRUE(Init(CA_CONTEXT_BIT_SET, &settings));
+  EXPECT_EQ(ca_allocate(allocator(), 1, 16).size, 512U);
+  EXPECT_NE(allocator()->ops->usable_size, nullptr);
+  ca_context_allocator_destroy(&context_);
+  settings.block_size = 48;
+  EXPECT_FALSE(Init(CA_CONTEXT_BIT_SET, &settings)) << "not a power of two";
+  EXPECT_TRUE(Refuses());
+  EXPECT_NE(allocator()->ops->usable_size, nullptr) << "also while it holds nothing";
+  ASSERT_TRUE(Init(CA_CONTEXT_BUMP, &settings));
+  EXPECT_NE(allocator()->ops->usable_size, nullptr);
+}
+
+TEST_F(ContextTest, WhatCouldNotBeSetUpRefusesEverything) {
+  ca_buffer buffer;
+  ca_buffer_init(&buffer, memory_, 100);
+  for (const ca_context_kind kind :
+       {CA_CONTEXT_NONE, CA_CONTEXT_BUMP, CA_CONTEXT_BIT_SET, static_cast<ca_context_kind>(77)}) {
+    for (const std::size_t size : {std::size_t{0}, std::size_t{101}, SIZE_MAX}) {
+      EXPECT_FALSE(
+          ca_context_allocator_init(&context_, ca_buffer_source(&buffer), size, kind, nullptr));
+      EXPECT_EQ(ca_context_allocator_kind(&context_), CA_CONTEXT_NONE);
+      EXPECT_TRUE(Refuses());
+      EXPECT_TRUE(allocator()->ops->check(allocator()));
+      EXPECT_EQ(ca_context_allocator_measure(&context_).capacity, 0U);
+      ca_context_allocator_reset(&context_);
+      ca_context_allocator_destroy(&context_);
+    }
+    EXPECT_FALSE(ca_context_allocator_init_range(&context_, ca_block_none(), kind, nullptr));
+    EXPECT_TRUE(Refuses());
+  }
+  EXPECT_EQ(buffer.out, 0U);
+}
+
+TEST_F(ContextTest, DestroyTwiceIsHarmlessAndRefusesAfterwards) {
+  ca_context_allocator zero = {};
+  ca_context_allocator_destroy(&zero);
+  ASSERT_TRUE(Init(CA_CONTEXT_BIT_SET));
+  ca_context_allocator_destroy(&context_);
+  ca_context_allocator_destroy(&context_);
+  EXPECT_TRUE(Refuses());
+}
+
+}  // namespace
