@@ -57,6 +57,10 @@ class from_memory_resource {
     return reinterpret_cast<from_memory_resource *>(base)->resource_;
   }
 
+  /* A forced unwinding is caught as a reference to nothing, which it is no error to rethrow. */
+#define CA_CATCHES_FORCED_UNWIND __attribute__((no_sanitize("undefined")))
+
+  CA_CATCHES_FORCED_UNWIND
   static void *ask(std::pmr::memory_resource *resource, std::size_t size, std::size_t align) {
     try {
       return resource->allocate(size, align);
@@ -69,6 +73,7 @@ class from_memory_resource {
     }
   }
 
+  CA_CATCHES_FORCED_UNWIND
   static void give_back(std::pmr::memory_resource *resource, void *ptr, std::size_t size,
                         std::size_t align) {
     try {
@@ -81,6 +86,8 @@ class from_memory_resource {
       ca_panic_misuse("deallocate", ptr, "the memory_resource threw");
     }
   }
+
+#undef CA_CATCHES_FORCED_UNWIND
 
   static ca_block op_allocate(ca_allocator *base, std::size_t size, std::size_t align) {
     if (CA_UNLIKELY(align > PTRDIFF_MAX || size > PTRDIFF_MAX - align)) return ca_block_none();
