@@ -8,13 +8,16 @@ static const ca_context_allocator_settings settings_default = {.sizes = CA_SIZES
                                                                .block_size = 0};
 
 ca_context_kind ca_context_kind_for(ca_lifetime_hint hint) {
-  return hint == CA_LIFETIME_SHORT ? CA_CONTEXT_BUMP : CA_CONTEXT_BIT_SET;
+  return hint == CA_LIFETIME_SHORT    ? CA_CONTEXT_BUMP
+         : hint == CA_LIFETIME_MEDIUM ? CA_CONTEXT_BIT_SET
+                                      : CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE;
 }
 
 ca_context_kind ca_context_kind_named(const char *name) {
-  return strcmp(name, "bump") == 0      ? CA_CONTEXT_BUMP
-         : strcmp(name, "bit_set") == 0 ? CA_CONTEXT_BIT_SET
-                                        : CA_CONTEXT_NONE;
+  return strcmp(name, "bump") == 0                          ? CA_CONTEXT_BUMP
+         : strcmp(name, "bit_set") == 0                     ? CA_CONTEXT_BIT_SET
+         : strcmp(name, "multiple_binary_search_tree") == 0 ? CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE
+                                                            : CA_CONTEXT_NONE;
 }
 
 static size_t block_size_of(const ca_context_allocator_settings *settings) {
@@ -41,6 +44,10 @@ bool ca_context_allocator_init(ca_context_allocator *self, ca_source *source, si
       done = ca_bit_set_init(&self->chosen.bit_set, source, size, block_size_of(settings),
                              settings->sizes);
       break;
+    case CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE:
+      done =
+          ca_multiple_binary_search_tree_init(&self->chosen.trees, source, size, settings->sizes);
+      break;
     case CA_CONTEXT_NONE:
       break;
   }
@@ -65,6 +72,10 @@ bool ca_context_allocator_init_range(ca_context_allocator *self, ca_block range,
       done = ca_bit_set_init_range(&self->chosen.bit_set, range, block_size_of(settings),
                                    settings->sizes);
       break;
+    case CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE:
+      ca_multiple_binary_search_tree_init_range(&self->chosen.trees, range, settings->sizes);
+      done = self->chosen.trees.first < self->chosen.trees.end;
+      break;
     case CA_CONTEXT_NONE:
       break;
   }
@@ -82,6 +93,9 @@ void ca_context_allocator_destroy(ca_context_allocator *self) {
     case CA_CONTEXT_BIT_SET:
       ca_bit_set_destroy(&self->chosen.bit_set);
       break;
+    case CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE:
+      ca_multiple_binary_search_tree_destroy(&self->chosen.trees);
+      break;
     case CA_CONTEXT_NONE:
       break;
   }
@@ -95,6 +109,9 @@ void ca_context_allocator_reset(ca_context_allocator *self) {
       break;
     case CA_CONTEXT_BIT_SET:
       ca_bit_set_reset(&self->chosen.bit_set);
+      break;
+    case CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE:
+      ca_multiple_binary_search_tree_reset(&self->chosen.trees);
       break;
     case CA_CONTEXT_NONE:
       break;
@@ -111,6 +128,11 @@ ca_context_allocator_statistics ca_context_allocator_measure(const ca_context_al
     case CA_CONTEXT_BIT_SET:
       measured.used = ca_bit_set_live(&self->chosen.bit_set);
       measured.capacity = ca_bit_set_capacity(&self->chosen.bit_set);
+      break;
+    case CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE:
+      measured.used = ca_multiple_binary_search_tree_live(&self->chosen.trees);
+      measured.capacity = (size_t)(self->chosen.trees.end - self->chosen.trees.first) *
+                          CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE;
       break;
     case CA_CONTEXT_NONE:
       break;

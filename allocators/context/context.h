@@ -7,7 +7,7 @@
  *             What lives shortly is bumped and forgotten whole; what lives for a while and comes and
  *             goes in similar sizes gets a bit set; what lives long and varies, trees.
  * Cost, Overhead, Alignment, Errors, Misuse
- *             the kind's: see bump.h and bit_set.h.
+ *             the kind's: see bump.h, bit_set.h and multiple_binary_search_tree.h.
  * Ownership   the source must outlive the context; destroy() returns the range to it.
  * Threads     not thread-safe.
  */
@@ -17,6 +17,7 @@
 #include "allocators/allocator.h"
 #include "allocators/bit_set/bit_set.h"
 #include "allocators/bump/bump.h"
+#include "allocators/multiple_binary_search_tree/multiple_binary_search_tree.h"
 #include "sources/memory_source.h"
 
 #ifdef __cplusplus
@@ -30,11 +31,12 @@ typedef enum ca_lifetime_hint {
   CA_LIFETIME_LONG = 2
 } ca_lifetime_hint;
 
-/* The allocators to choose from. The trees follow as kind 3. */
+/* The allocators to choose from. */
 typedef enum ca_context_kind {
   CA_CONTEXT_NONE = 0, /* Holds nothing and refuses everything. */
   CA_CONTEXT_BUMP = 1,
-  CA_CONTEXT_BIT_SET = 2
+  CA_CONTEXT_BIT_SET = 2,
+  CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE = 3
 } ca_context_kind;
 
 /* All-zero is sane. */
@@ -50,15 +52,16 @@ typedef struct ca_context_allocator {
     ca_allocator base; /* First in each of the others, too. */
     ca_bump bump;
     ca_bit_set bit_set;
+    ca_multiple_binary_search_tree trees;
   } chosen;
   ca_context_kind kind;
 } ca_context_allocator;
 
-/* The kind for a lifetime: short is bumped, medium is a bit set; long is a bit set as well, until
- * there are trees. */
+/* The kind for a lifetime: short is bumped, medium is a bit set, long are trees. */
 ca_context_kind ca_context_kind_for(ca_lifetime_hint hint);
 
-/* The kind of this name: "bump" or "bit_set"; CA_CONTEXT_NONE for any other. */
+/* The kind of this name: "bump", "bit_set" or "multiple_binary_search_tree"; CA_CONTEXT_NONE for any
+ * other. */
 ca_context_kind ca_context_kind_named(const char *name);
 
 /* Takes a range of `size` bytes from source for an allocator of this kind. Returns false if the kind
@@ -93,7 +96,7 @@ typedef struct ca_context_allocator_statistics {
   size_t capacity; /* Bytes that could be used at most. */
 } ca_context_allocator_statistics;
 
-/* O(1) for a bump, O(blocks / 64) for a bit set. */
+/* O(1) for a bump and for trees, O(blocks / 64) for a bit set. */
 ca_context_allocator_statistics ca_context_allocator_measure(const ca_context_allocator *self);
 
 #ifdef __cplusplus

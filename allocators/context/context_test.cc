@@ -38,6 +38,11 @@ using ContextBump = ContextFixture<CA_CONTEXT_BUMP, CA_SIZES_FORGOTTEN>;
 using ContextBumpRecording = ContextFixture<CA_CONTEXT_BUMP, CA_SIZES_RECORDED>;
 using ContextBitSet = ContextFixture<CA_CONTEXT_BIT_SET, CA_SIZES_FORGOTTEN>;
 using ContextBitSetRecording = ContextFixture<CA_CONTEXT_BIT_SET, CA_SIZES_RECORDED>;
+using ContextTrees = ContextFixture<CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE, CA_SIZES_FORGOTTEN>;
+using ContextTreesRecording =
+    ContextFixture<CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE, CA_SIZES_RECORDED>;
+INSTANTIATE_TYPED_TEST_SUITE_P(ContextTrees, AllocatorConformance, ContextTrees);
+INSTANTIATE_TYPED_TEST_SUITE_P(ContextTreesRecording, AllocatorConformance, ContextTreesRecording);
 INSTANTIATE_TYPED_TEST_SUITE_P(ContextBump, AllocatorConformance, ContextBump);
 INSTANTIATE_TYPED_TEST_SUITE_P(ContextBumpRecording, AllocatorConformance, ContextBumpRecording);
 INSTANTIATE_TYPED_TEST_SUITE_P(ContextBitSet, AllocatorConformance, ContextBitSet);
@@ -61,9 +66,11 @@ class ContextTest : public testing::Test {
 TEST_F(ContextTest, IsChosenByLifetimeOrByName) {
   EXPECT_EQ(ca_context_kind_for(CA_LIFETIME_SHORT), CA_CONTEXT_BUMP);
   EXPECT_EQ(ca_context_kind_for(CA_LIFETIME_MEDIUM), CA_CONTEXT_BIT_SET);
-  EXPECT_NE(ca_context_kind_for(CA_LIFETIME_LONG), CA_CONTEXT_BUMP);
+  EXPECT_EQ(ca_context_kind_for(CA_LIFETIME_LONG), CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE);
   EXPECT_EQ(ca_context_kind_named("bump"), CA_CONTEXT_BUMP);
   EXPECT_EQ(ca_context_kind_named("bit_set"), CA_CONTEXT_BIT_SET);
+  EXPECT_EQ(ca_context_kind_named("multiple_binary_search_tree"),
+            CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE);
   EXPECT_EQ(ca_context_kind_named("bumps"), CA_CONTEXT_NONE);
   EXPECT_EQ(ca_context_kind_named(""), CA_CONTEXT_NONE);
 }
@@ -80,11 +87,13 @@ TEST_F(ContextTest, TheInterfaceIsTheChosenAllocatorsOwn) {
 
 TEST_F(ContextTest, ServesAsOneKindAfterTheOther) {
   for (int round = 0; round < 6; ++round) {
-    const ca_context_kind kind = round % 2 == 0 ? CA_CONTEXT_BUMP : CA_CONTEXT_BIT_SET;
+    const ca_context_kind kinds[] = {CA_CONTEXT_BUMP, CA_CONTEXT_BIT_SET,
+                                     CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE};
+    const ca_context_kind kind = kinds[round % 3];
     ASSERT_TRUE(Init(kind));
     int blocks = 0;
     while (!ca_block_is_none(ca_allocate(allocator(), 64, 16))) blocks++;
-    EXPECT_GT(blocks, 1000);
+    EXPECT_GT(blocks, 990);
     EXPECT_TRUE(allocator()->ops->check(allocator()));
     ca_context_allocator_destroy(&context_);
     EXPECT_EQ(ca_context_allocator_kind(&context_), CA_CONTEXT_NONE);
@@ -92,7 +101,8 @@ TEST_F(ContextTest, ServesAsOneKindAfterTheOther) {
 }
 
 TEST_F(ContextTest, ResetForgetsEverythingAndKeepsTheKind) {
-  for (const ca_context_kind kind : {CA_CONTEXT_BUMP, CA_CONTEXT_BIT_SET}) {
+  for (const ca_context_kind kind :
+       {CA_CONTEXT_BUMP, CA_CONTEXT_BIT_SET, CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE}) {
     ASSERT_TRUE(Init(kind));
     ca_allocate(allocator(), 1000, 16);
     EXPECT_GE(ca_context_allocator_measure(&context_).used, 1000U);
@@ -127,7 +137,8 @@ TEST_F(ContextTest, WhatCouldNotBeSetUpRefusesEverything) {
   ca_buffer buffer;
   ca_buffer_init(&buffer, memory_, 100);
   for (const ca_context_kind kind :
-       {CA_CONTEXT_NONE, CA_CONTEXT_BUMP, CA_CONTEXT_BIT_SET, static_cast<ca_context_kind>(77)}) {
+       {CA_CONTEXT_NONE, CA_CONTEXT_BUMP, CA_CONTEXT_BIT_SET,
+        CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE, static_cast<ca_context_kind>(77)}) {
     for (const std::size_t size : {std::size_t{0}, std::size_t{101}, SIZE_MAX}) {
       EXPECT_FALSE(
           ca_context_allocator_init(&context_, ca_buffer_source(&buffer), size, kind, nullptr));
