@@ -26,6 +26,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sources/memory_source.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -58,6 +60,8 @@ enum { CA_CONTEXT_CLASSES = 4, CA_CONTEXT_OVERHEAD = 320, CA_CONTEXT_NAME_SIZE =
  * space is limited. Unused classes are zero; the others are in rising order of slot size. */
 typedef struct ca_contexts_settings {
   ca_context_class classes[CA_CONTEXT_CLASSES];
+  ca_source *source; /* Where the slots come from, for the life of the process: its decommit must be
+                      * callable by any thread. NULL: mappings of the operating system. */
 } ca_contexts_settings;
 
 /* All-zero is sane. */
@@ -79,7 +83,8 @@ typedef struct ca_context_counts {
 
 /* Reserves the address space of all contexts of the process. Optional: the first create does it
  * with all-zero settings. Returns false if it was done before, if a setting is out of range, or if
- * even an eighth of the slots can't be had. Not undone. */
+ * even an eighth of the slots can't be had: nothing is kept then, and it may be tried again. Once
+ * done, not undone. */
 bool ca_contexts_init(const ca_contexts_settings *settings);
 
 /* Gives the pages of idle slots back to the operating system. Returns the bytes given back. */

@@ -1,6 +1,7 @@
 #include "switchable/slots.h"
 
 #include <pthread.h>
+#include <string.h>
 
 #include "sources/arena/arena.h"
 #include "sources/memory_map/memory_map.h"
@@ -64,6 +65,8 @@ static bool settings_are_sane(const ca_contexts_settings *settings) {
 }
 
 static bool init_arenas(const ca_contexts_settings *settings, unsigned shift) {
+  ca_source *const source =
+      settings->source != NULL ? settings->source : ca_memory_map_source(&slots.map);
   for (slots.count = 0; slots.count < CA_CONTEXT_CLASSES; slots.count++) {
     const ca_context_class *const class = &settings->classes[slots.count];
     if (class->slot_size == 0) {
@@ -75,7 +78,7 @@ static bool init_arenas(const ca_contexts_settings *settings, unsigned shift) {
         .slots = fewer > 0 ? fewer : 1,
         .retained = class->retained,
     };
-    if (!ca_arena_init(&slots.arenas[slots.count], ca_memory_map_source(&slots.map), &arena)) {
+    if (!ca_arena_init(&slots.arenas[slots.count], source, &arena)) {
       return false;
     }
   }
@@ -153,7 +156,11 @@ static bool init_locked(const ca_contexts_settings *settings) {
 
 bool ca_contexts_init(const ca_contexts_settings *settings) {
   pthread_mutex_lock(&init_lock);
-  const bool done = init_locked(settings->classes[0].slot_size == 0 ? &default_settings : settings);
+  ca_contexts_settings complete = *settings;
+  if (complete.classes[0].slot_size == 0) {
+    memcpy(complete.classes, default_settings.classes, sizeof complete.classes);
+  }
+  const bool done = init_locked(&complete);
   pthread_mutex_unlock(&init_lock);
   return done;
 }
