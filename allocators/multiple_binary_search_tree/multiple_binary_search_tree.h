@@ -13,24 +13,26 @@
  *             smallest class that fits, from its upper end.
  * Cost        allocate, deallocate of up to 1,024 bytes that a list serves: O(1). Else O(log n) of
  *             the n free blocks, and the folding, O(log n) for each block folded: each was freed
- *             once. A request that is refused, or is aligned to more than 16, may also look at
- * every free block of its class or larger. Freeing looks at most at 32 free blocks of 1 KiB. init,
- * reset: O(1), whatever was allocated. Overhead    a block takes its size rounded up to 16, nothing
- * more: no headers. Of the range, sizes forgotten: 2 bytes for each KiB (0.2 %): where in it the
- * first free block begins and where one from before ends, which is how neighbours are found. Sizes
- *             recorded: instead 2 bits for each granule (1.57 %): a live block begins, a block
- * ends. And the trees: 8 bytes for each class, 704 for 64 KiB, at most 1,920. Alignment   any power
- * of two that the range has room for. Errors      none iff no free block has `size` bytes so
- * aligned with everything folded; it never asks the source again. Grow: iff what follows the block
- * isn't free for long enough (with CA_MOVE_NEVER folded first; ca_reallocate() is about to allocate
- * anyway). Misuse      sizes recorded: a double free, an interior or a wild pointer and a wrong
- * size are reported by name in every build, in O(1) (a size: by its bits, 64 granules a step).
+ *             once. A request that is refused, or is aligned to more than 16, may also look at every
+ *             free block of its class or larger. Freeing looks at most at 32 free blocks of 1 KiB.
+ *             init, reset: O(1), whatever was allocated.
+ * Overhead    a block takes its size rounded up to 16, nothing more: no headers. Of the range, sizes
+ *             forgotten: 2 bytes for each KiB (0.2 %): where in it the first free block begins and
+ *             where one from before ends, which is how neighbours are found. Sizes recorded: instead
+ *             2 bits for each granule (1.57 %): a live block begins, a block ends. And the trees: 8
+ *             bytes for each class, 704 for 64 KiB, at most 1,920.
+ * Alignment   any power of two that the range has room for.
+ * Errors      none iff no free block has `size` bytes so aligned with everything folded; it never
+ *             asks the source again. Grow: iff what follows the block isn't free for long enough
+ *             (with CA_MOVE_NEVER folded first; ca_reallocate() is about to allocate anyway).
+ * Misuse      sizes recorded: a double free, an interior or a wild pointer and a wrong size are
+ *             reported by name in every build, in O(1) (a size: by its bits, 64 granules a step).
  *             Sizes forgotten: unseen.
  * Ownership   the source must outlive the allocator; destroy() returns the range to it.
  * Threads     not thread-safe.
  * Source      size classes and masks: M. Masmano et al., "TLSF: a new dynamic memory allocator for
  *             real-time systems", ECRTS 2004. Lists in front: C. B. Weinstock and W. A. Wulf,
- * "Quick Fit", SIGPLAN Notices 23(10), 1988. Victim: D. Lea, "A memory allocator", 1996.
+ *             "Quick Fit", SIGPLAN Notices 23(10), 1988. Victim: D. Lea, "A memory allocator", 1996.
  */
 #ifndef CONTEXT_ALLOCATOR_ALLOCATORS_MULTIPLE_BINARY_SEARCH_TREE_MULTIPLE_BINARY_SEARCH_TREE_H_
 #define CONTEXT_ALLOCATOR_ALLOCATORS_MULTIPLE_BINARY_SEARCH_TREE_MULTIPLE_BINARY_SEARCH_TREE_H_
@@ -71,12 +73,12 @@ typedef struct ca_multiple_binary_search_tree_marks {
  *     the victim. Free blocks aren't adjacent to each other, to the victim, or to top.
  *   - lists[n] holds blocks of n granules, together `listed` granules; lists[0] none.
  *   - Free blocks lie in the tree of their class, together `free` granules; nonempty has the bits
- * of the trees that hold any. A tree without its bit has never been written.
+ *     of the trees that hold any. A tree without its bit has never been written.
  *   - Sizes forgotten: each cell below touched tells of the free blocks of its KiB, which are
  * chained.
  *   - Sizes recorded: a begin bit is set where a live block begins, an end bit in the last granule
- * of each live or listed block, no other below touched. The members are for this component only.
- * About 400 bytes. */
+ * of each live or listed block, no other below touched.
+ * The members are for this component only. About 400 bytes. */
 typedef struct ca_multiple_binary_search_tree {
   ca_allocator base; /* First. */
   char *origin;
