@@ -8,6 +8,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
 cd "$work"
+apt-get update -qq
 package=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image/ {print $2; exit}')
 apt-get download -qq -o APT::Sandbox::User=root "$package"
 dpkg-deb -x "$package"_*.deb unpacked
