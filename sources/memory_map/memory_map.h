@@ -132,7 +132,8 @@ ca_memory_map_report ca_memory_map_report_so_far(const ca_memory_map *self);
 
 /* Makes [ptr, ptr + size), rounded outward to pages, part of an obtained INACCESSIBLE range,
  * readable and writable; it reads as zero where it was not committed before. Returns false, with
- * nothing changed, if the operating system refuses. */
+ * nothing changed, if the operating system refuses; also, strict and with prefault, if the pages
+ * can't be had now: they are then accessible all the same, and a touch asks for them again. */
 bool ca_memory_map_commit(ca_memory_map *self, void *ptr, size_t size);
 
 /* Gives the whole pages inside [ptr, ptr + size) back, and makes them inaccessible again if that

@@ -11,6 +11,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <string>
 #include <vector>
 
 #include "sources/chained/chained.h"
@@ -182,6 +184,52 @@ TEST_F(TwoNodesTest, HugePagesAreOnTheNodeToo) {
     EXPECT_EQ(NodesOf(range, huge), std::vector<int>(2, node[0] - '0'));
     ca_source_release(source(), range);
   }
+}
+
+// Sets a file of /proc/sys for the time of a test; only where the machine is the test's own.
+class Sysctl {
+ public:
+  Sysctl(const char *path, const char *value) : path_(path) {
+    std::ifstream(path_) >> before_;
+    std::ofstream(path_) << value;
+  }
+  ~Sysctl() { std::ofstream(path_) << before_; }
+
+ private:
+  const char *path_;
+  std::string before_;
+};
+
+TEST(OvercommitTest, WhatTheKernelWillNotPromiseIsRefusedAndTheSmallerServed) {
+  if (std::getenv("NUMA_VM") == nullptr) GTEST_SKIP() << "only where vm.overcommit may be changed";
+  const Sysctl never("/proc/sys/vm/overcommit_memory", "2");
+  const std::size_t too_much = std::size_t{16} << 30;
+  for (const ca_memory_map_backing backing : {CA_MEMORY_MAP_COMMITTED, CA_MEMORY_MAP_RESERVED}) {
+    ca_memory_map_settings settings = {};
+    settings.backing = backing;
+    ca_memory_map map;
+    ca_memory_map_init(&map, &settings);
+    ca_memory_map_report report = {};
+    errno = 5;
+    EXPECT_TRUE(ca_block_is_none(ca_memory_map_obtain(&map, too_much, 1, &report)));
+    EXPECT_EQ(report.error, ENOMEM);
+    EXPECT_EQ(errno, 5);
+    const ca_block served = ca_source_obtain(ca_memory_map_source(&map), 16 * Page(), 1);
+    ASSERT_FALSE(ca_block_is_none(served));
+    std::memset(served.ptr, 1, served.size);
+    ca_source_release(ca_memory_map_source(&map), served);
+  }
+  // Addresses alone are never charged; committing a part of them is.
+  ca_memory_map_settings settings = {};
+  settings.backing = CA_MEMORY_MAP_INACCESSIBLE;
+  ca_memory_map map;
+  ca_memory_map_init(&map, &settings);
+  const ca_block range = ca_source_obtain(ca_memory_map_source(&map), too_much, 1);
+  ASSERT_FALSE(ca_block_is_none(range));
+  EXPECT_FALSE(ca_memory_map_commit(&map, range.ptr, range.size));
+  EXPECT_TRUE(ca_memory_map_commit(&map, range.ptr, 16 * Page()));
+  static_cast<char *>(range.ptr)[0] = 1;
+  ca_source_release(ca_memory_map_source(&map), range);
 }
 
 class FullNodeTest : public TwoNodesTest {
