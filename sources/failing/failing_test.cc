@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "allocators/bump/bump.h"
 #include "sources/buffer/buffer.h"
 #include "sources/failing/refuse_in_turn.h"
 #include "sources/memory_map/memory_map.h"
@@ -193,25 +192,6 @@ TEST(RefuseInTurnTest, SeesALeakAndAWrongAnswer) {
   }
   EXPECT_EQ(leaked, 2) << "the second refused alone, and with all after it";
   EXPECT_EQ(lost, 4);
-}
-
-// The first allocator to pass.
-
-testing::AssertionResult UseBump(ca_source *source, ca_sizes sizes) {
-  ca_bump bump;
-  const bool made = ca_bump_init(&bump, source, 1000, sizes);
-  const ca_block block = ca_allocate(ca_bump_allocator(&bump), 100, 16);
-  const bool intact = bump.base.ops->check(ca_bump_allocator(&bump));
-  ca_bump_destroy(&bump);
-  if (made != !ca_block_is_none(block)) return testing::AssertionFailure() << "wrong answer";
-  return intact ? testing::AssertionSuccess() : testing::AssertionFailure() << "invariant";
-}
-
-TEST_F(FailingTest, BumpBearsEveryRefusal) {
-  for (const ca_sizes sizes : {CA_SIZES_FORGOTTEN, CA_SIZES_RECORDED}) {
-    const auto workload = [sizes](ca_source *source) { return UseBump(source, sizes); };
-    EXPECT_EQ(ca_testing::RefuseInTurn(ca_buffer_source(&buffer_), workload), 1U);
-  }
 }
 
 }  // namespace
