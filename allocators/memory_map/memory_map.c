@@ -6,9 +6,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static ca_memory_map *from_base(ca_allocator *base) { return (ca_memory_map *)base; }
-static const ca_memory_map *from_const_base(const ca_allocator *base) {
-  return (const ca_memory_map *)base;
+static ca_memory_map_allocator *from_base(ca_allocator *base) {
+  return (ca_memory_map_allocator *)base;
+}
+static const ca_memory_map_allocator *from_const_base(const ca_allocator *base) {
+  return (const ca_memory_map_allocator *)base;
 }
 
 /* With sizes recorded, this stands at the end of the page before a block. */
@@ -17,32 +19,32 @@ typedef struct record {
   size_t size;   /* The block's, whole pages. */
 } record;
 
-static uint64_t seal_of(const ca_memory_map *self, const void *ptr) {
+static uint64_t seal_of(const ca_memory_map_allocator *self, const void *ptr) {
   return ((uint64_t)(uintptr_t)ptr ^ (uint64_t)(uintptr_t)self) * UINT64_C(0x9E3779B97F4A7C15);
 }
 
 static record *record_of(const void *ptr) { return (record *)((uintptr_t)ptr - sizeof(record)); }
 
-static bool is_recording(const ca_memory_map *self) {
+static bool is_recording(const ca_memory_map_allocator *self) {
   return self->settings.sizes == CA_SIZES_RECORDED;
 }
 
 /* Bytes mapped before each block, for its record. */
-static size_t front_of(const ca_memory_map *self) {
+static size_t front_of(const ca_memory_map_allocator *self) {
   return is_recording(self) ? self->page_size : 0;
 }
 
 /* Whole pages; 0 if that is too much. */
-static size_t pages_for(const ca_memory_map *self, size_t size) {
+static size_t pages_for(const ca_memory_map_allocator *self, size_t size) {
   return size > PTRDIFF_MAX - self->page_size ? 0 : ca_round_up(size, self->page_size);
 }
 
-static bool is_within_limit(const ca_memory_map *self, size_t more) {
+static bool is_within_limit(const ca_memory_map_allocator *self, size_t more) {
   const size_t limit = self->settings.limit;
   return limit == 0 || (more <= limit && self->mapped <= limit - more);
 }
 
-static void account(ca_memory_map *self, size_t more, size_t less) {
+static void account(ca_memory_map_allocator *self, size_t more, size_t less) {
   self->mapped += more;
   self->mapped -= less;
   self->peak = self->peak > self->mapped ? self->peak : self->mapped;
@@ -75,7 +77,8 @@ static void unmap(void *ptr, size_t size) {
 }
 
 /* Maps front + size bytes so that what follows front is aligned; returns the first byte of all. */
-static char *map_aligned(const ca_memory_map *self, size_t front, size_t size, size_t align) {
+static char *map_aligned(const ca_memory_map_allocator *self, size_t front, size_t size,
+                         size_t align) {
   if (align <= self->page_size) {
     return map(front + size);
   }
@@ -94,7 +97,7 @@ static char *map_aligned(const ca_memory_map *self, size_t front, size_t size, s
 }
 
 static ca_block op_allocate(ca_allocator *base, size_t size, size_t align) {
-  ca_memory_map *const self = from_base(base);
+  ca_memory_map_allocator *const self = from_base(base);
   const size_t front = front_of(self);
   const size_t pages = pages_for(self, size);
   if (pages == 0 || pages > PTRDIFF_MAX - front || !is_within_limit(self, front + pages)) {
@@ -119,7 +122,8 @@ static ca_block op_allocate(ca_allocator *base, size_t size, size_t align) {
 }
 
 /* Bytes mapped for the block from ptr on: what was recorded, or else what the size says. */
-static size_t pages_of(const ca_memory_map *self, const void *ptr, size_t size, const char *call) {
+static size_t pages_of(const ca_memory_map_allocator *self, const void *ptr, size_t size,
+                       const char *call) {
   if (CA_UNLIKELY(!ca_is_aligned(ptr, self->page_size) || self->blocks == 0)) {
     ca_panic_misuse(call, ptr, "not a block (memory map)");
   }
@@ -140,7 +144,7 @@ static size_t pages_of(const ca_memory_map *self, const void *ptr, size_t size, 
   return written->size;
 }
 
-static void give_back(ca_memory_map *self, void *ptr, size_t pages) {
+static void give_back(ca_memory_map_allocator *self, void *ptr, size_t pages) {
   const size_t front = front_of(self);
   unmap((char *)ptr - front, front + pages);
   self->blocks--;
@@ -149,12 +153,12 @@ static void give_back(ca_memory_map *self, void *ptr, size_t pages) {
 
 static void op_deallocate(ca_allocator *base, void *ptr, size_t size, size_t align) {
   (void)align;
-  ca_memory_map *const self = from_base(base);
+  ca_memory_map_allocator *const self = from_base(base);
   give_back(self, ptr, pages_of(self, ptr, size, "deallocate"));
 }
 
 static void recording_deallocate_unsized(ca_allocator *base, void *ptr) {
-  ca_memory_map *const self = from_base(base);
+  ca_memory_map_allocator *const self = from_base(base);
   give_back(self, ptr, pages_of(self, ptr, 0, "deallocate"));
 }
 
@@ -163,8 +167,8 @@ static size_t recording_usable_size(const ca_allocator *base, const void *ptr) {
 }
 
 /* Moves the whole mapping, record and all, to the right alignment; NULL if it can't be. */
-static char *move(ca_memory_map *self, char *first, size_t front, size_t size, size_t new_size,
-                  size_t align) {
+static char *move(ca_memory_map_allocator *self, char *first, size_t front, size_t size,
+                  size_t new_size, size_t align) {
   if (align <= self->page_size) {
     return remap(first, front + size, front + new_size, MREMAP_MAYMOVE);
   }
@@ -185,7 +189,7 @@ static char *move(ca_memory_map *self, char *first, size_t front, size_t size, s
 
 static ca_block op_grow(ca_allocator *base, void *ptr, size_t size, size_t new_size, size_t align,
                         ca_move may_move) {
-  ca_memory_map *const self = from_base(base);
+  ca_memory_map_allocator *const self = from_base(base);
   const size_t pages = pages_of(self, ptr, size, "grow");
   const size_t new_pages = pages_for(self, new_size);
   const size_t front = front_of(self);
@@ -216,7 +220,7 @@ static ca_block op_shrink(ca_allocator *base, void *ptr, size_t size, size_t new
                           ca_move may_move) {
   (void)align;
   (void)may_move;
-  ca_memory_map *const self = from_base(base);
+  ca_memory_map_allocator *const self = from_base(base);
   const size_t pages = pages_of(self, ptr, size, "shrink");
   const size_t new_pages = pages_for(self, new_size);
   const size_t front = front_of(self);
@@ -232,7 +236,7 @@ static ca_block op_shrink(ca_allocator *base, void *ptr, size_t size, size_t new
 }
 
 static bool op_check(const ca_allocator *base) {
-  const ca_memory_map *const self = from_const_base(base);
+  const ca_memory_map_allocator *const self = from_const_base(base);
   const size_t limit = self->settings.limit;
   return self->page_size == (size_t)sysconf(_SC_PAGESIZE) && self->mapped <= self->peak &&
          ca_round_down(self->mapped, self->page_size) == self->mapped &&
@@ -263,15 +267,16 @@ static const ca_allocator_ops recording_ops = {
     .name = "memory map, sizes recorded",
 };
 
-void ca_memory_map_init(ca_memory_map *self, const ca_memory_map_settings *settings) {
-  *self = (ca_memory_map){.page_size = (size_t)sysconf(_SC_PAGESIZE)};
+void ca_memory_map_allocator_init(ca_memory_map_allocator *self,
+                                  const ca_memory_map_allocator_settings *settings) {
+  *self = (ca_memory_map_allocator){.page_size = (size_t)sysconf(_SC_PAGESIZE)};
   if (settings != NULL) {
     self->settings = *settings;
   }
   self->base.ops = is_recording(self) ? &recording_ops : &forgetting_ops;
 }
 
-void ca_memory_map_destroy(ca_memory_map *self) {
+void ca_memory_map_allocator_destroy(ca_memory_map_allocator *self) {
   CA_ASSERT(self->blocks == 0);
   self->blocks = self->mapped = self->peak = 0;
 }

@@ -15,7 +15,8 @@
  *             behind are in use. errno is kept.
  * Misuse      sizes recorded: a pointer that isn't a page's begin, or whose record is not that of a
  *             block here, is reported as "not a block", a size that doesn't fit as "wrong size". A
- *             block that was freed is no longer mapped: freeing it again faults, at once.
+ *             block that was freed is no longer mapped: freeing it again faults there, at once. Sizes
+ *             forgotten: a double free is only seen when no block is left.
  * Ownership   destroy() requires that every block was given back: blocks aren't known here.
  * Threads     not thread-safe.
  * Statistics  live bytes, their peak, and live blocks: kept, since a system call drowns them.
@@ -30,7 +31,7 @@ extern "C" {
 #endif
 
 /* All-zero is sane. */
-typedef struct ca_memory_map_settings {
+typedef struct ca_memory_map_allocator_settings {
   ca_sizes sizes;
   size_t limit; /* Bytes mapped at a time, at most; 0: no limit. */
   /* Called, if not NULL, with each new mapping before anybody touches it: the place for a NUMA
@@ -38,27 +39,30 @@ typedef struct ca_memory_map_settings {
    * request is refused. A block that grows keeps the policy of its mapping. */
   bool (*prepare)(void *context, void *ptr, size_t size);
   void *context;
-} ca_memory_map_settings;
+} ca_memory_map_allocator_settings;
 
 /* Invariant: page_size is the system's; mapped <= peak; mapped is a multiple of page_size and 0 iff
  * blocks is 0; mapped <= limit if that isn't 0. */
-typedef struct ca_memory_map {
+typedef struct ca_memory_map_allocator {
   ca_allocator base; /* First. */
-  ca_memory_map_settings settings;
+  ca_memory_map_allocator_settings settings;
   size_t page_size;
   size_t blocks; /* Live ones. */
   size_t mapped; /* Bytes mapped for them, records included. */
   size_t peak;   /* The largest `mapped` ever. */
-} ca_memory_map;
+} ca_memory_map_allocator;
 
 /* Makes *self ready; nothing is mapped yet. settings may be NULL: all-zero then. */
-void ca_memory_map_init(ca_memory_map *self, const ca_memory_map_settings *settings);
+void ca_memory_map_allocator_init(ca_memory_map_allocator *self,
+                                  const ca_memory_map_allocator_settings *settings);
 
 /* Requires that every block was given back. Twice is harmless. */
-void ca_memory_map_destroy(ca_memory_map *self);
+void ca_memory_map_allocator_destroy(ca_memory_map_allocator *self);
 
 /* The allocator interface of *self; valid as long as *self is. */
-static inline ca_allocator *ca_memory_map_allocator(ca_memory_map *self) { return &self->base; }
+static inline ca_allocator *ca_memory_map_allocator_allocator(ca_memory_map_allocator *self) {
+  return &self->base;
+}
 
 #ifdef __cplusplus
 }

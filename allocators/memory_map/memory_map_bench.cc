@@ -6,9 +6,9 @@ namespace {
 
 void BM_PairThroughOps(benchmark::State &state) {
   const auto size = static_cast<std::size_t>(state.range(0));
-  ca_memory_map map;
-  ca_memory_map_init(&map, nullptr);
-  ca_allocator *allocator = ca_memory_map_allocator(&map);
+  ca_memory_map_allocator map;
+  ca_memory_map_allocator_init(&map, nullptr);
+  ca_allocator *allocator = ca_memory_map_allocator_allocator(&map);
   for (auto _ : state) {
     const ca_block block = ca_allocate(allocator, size, 16);
     benchmark::DoNotOptimize(block.ptr);
@@ -20,9 +20,9 @@ BENCHMARK(BM_PairThroughOps)->Arg(4096)->Arg(1 << 24);
 // Doubles a written block by moving its page tables.
 void BM_GrowWritten(benchmark::State &state) {
   const auto size = static_cast<std::size_t>(state.range(0));
-  ca_memory_map map;
-  ca_memory_map_init(&map, nullptr);
-  ca_allocator *allocator = ca_memory_map_allocator(&map);
+  ca_memory_map_allocator map;
+  ca_memory_map_allocator_init(&map, nullptr);
+  ca_allocator *allocator = ca_memory_map_allocator_allocator(&map);
   for (auto _ : state) {
     state.PauseTiming();
     ca_block block = ca_allocate(allocator, size, 16);

@@ -14,22 +14,22 @@ namespace {
 template <ca_sizes kSizes>
 struct MemoryMapFixture {
   MemoryMapFixture() {
-    ca_memory_map_settings settings = {};
+    ca_memory_map_allocator_settings settings = {};
     settings.sizes = kSizes;
-    ca_memory_map_init(&map, &settings);
+    ca_memory_map_allocator_init(&map, &settings);
   }
   ~MemoryMapFixture() {
     EXPECT_EQ(map.blocks, 0U);
     EXPECT_EQ(map.mapped, 0U);
-    ca_memory_map_destroy(&map);
+    ca_memory_map_allocator_destroy(&map);
   }
-  ca_allocator *get() { return ca_memory_map_allocator(&map); }
+  ca_allocator *get() { return ca_memory_map_allocator_allocator(&map); }
 
   static constexpr std::size_t kMaxAlign = 1 << 22;
   static constexpr std::size_t kCapacity = 0;
   static constexpr bool kReclaims = true;
 
-  ca_memory_map map;
+  ca_memory_map_allocator map;
 };
 
 using MapForgetting = MemoryMapFixture<CA_SIZES_FORGOTTEN>;
@@ -40,11 +40,11 @@ INSTANTIATE_TYPED_TEST_SUITE_P(MapRecording, AllocatorConformance, MapRecording)
 class MemoryMapTest : public testing::TestWithParam<ca_sizes> {
  protected:
   MemoryMapTest() { Init({}); }
-  void Init(ca_memory_map_settings settings) {
+  void Init(ca_memory_map_allocator_settings settings) {
     settings.sizes = GetParam();
-    ca_memory_map_init(&map_, &settings);
+    ca_memory_map_allocator_init(&map_, &settings);
   }
-  ca_allocator *allocator() { return ca_memory_map_allocator(&map_); }
+  ca_allocator *allocator() { return ca_memory_map_allocator_allocator(&map_); }
   bool Check() { return allocator()->ops->check(allocator()); }
   std::size_t Front() const { return GetParam() == CA_SIZES_RECORDED ? page_ : 0; }
   static bool IsMapped(const void *ptr) {
@@ -53,7 +53,7 @@ class MemoryMapTest : public testing::TestWithParam<ca_sizes> {
   }
 
   const std::size_t page_ = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-  ca_memory_map map_;
+  ca_memory_map_allocator map_;
 };
 
 INSTANTIATE_TEST_SUITE_P(Sizes, MemoryMapTest,
@@ -125,7 +125,7 @@ TEST_P(MemoryMapTest, MovesOnlyWhenAllowedAndKeepsContentsAndAlignment) {
 }
 
 TEST_P(MemoryMapTest, ALimitIsNeverPassed) {
-  ca_memory_map_settings settings = {};
+  ca_memory_map_allocator_settings settings = {};
   settings.limit = 10 * page_ + Front();
   Init(settings);
   EXPECT_TRUE(ca_block_is_none(ca_allocate(allocator(), 10 * page_ + 1, 16)));
@@ -145,7 +145,7 @@ TEST_P(MemoryMapTest, PreparesEachMappingAndRefusesWhatCouldNotBe) {
     int calls = 0;
     bool answer = true;
   } seen;
-  ca_memory_map_settings settings = {};
+  ca_memory_map_allocator_settings settings = {};
   settings.context = &seen;
   settings.prepare = [](void *context, void *ptr, std::size_t size) {
     auto *told = static_cast<Seen *>(context);
@@ -174,17 +174,17 @@ TEST_P(MemoryMapTest, KeepsErrnoAlsoWhenTheSystemRefuses) {
 }
 
 TEST_P(MemoryMapTest, DestroyTwiceIsHarmless) {
-  ca_memory_map_destroy(&map_);
-  ca_memory_map_destroy(&map_);
-  ca_memory_map zero = {};
-  ca_memory_map_destroy(&zero);
-  ca_memory_map_init(&zero, nullptr);
-  EXPECT_TRUE(zero.base.ops->check(ca_memory_map_allocator(&zero)));
+  ca_memory_map_allocator_destroy(&map_);
+  ca_memory_map_allocator_destroy(&map_);
+  ca_memory_map_allocator zero = {};
+  ca_memory_map_allocator_destroy(&zero);
+  ca_memory_map_allocator_init(&zero, nullptr);
+  EXPECT_TRUE(zero.base.ops->check(ca_memory_map_allocator_allocator(&zero)));
 }
 
 TEST_P(MemoryMapTest, CheckFindsDamage) {
   const ca_block block = ca_allocate(allocator(), 1, 16);
-  const ca_memory_map right = map_;
+  const ca_memory_map_allocator right = map_;
   const auto found = [&] {
     const bool holds = Check();
     map_ = right;
