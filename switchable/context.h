@@ -9,7 +9,7 @@
  * Cost        create, destroy, reset, swap: O(1). A swap takes in what was freed by others
  *             meanwhile: O(1) each. Destroy gives pages back when more slots than `retained` are
  *             idle: then the kernel's time for the pages touched.
- * Overhead    one header of CA_CONTEXT_OVERHEAD bytes a context, 12 bytes a slot; 8 bytes a block
+ * Overhead    one header of CA_CONTEXT_OVERHEAD bytes a context, 16 bytes a used slot; 8 a block
  *             and padding to 16.
  * Holding     a context is held by the thread that it is swapped in on, and by nobody while it is
  *             parked. It may be created on one thread, swapped in on another, destroyed on a third.
