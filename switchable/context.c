@@ -216,19 +216,22 @@ void ca_context_header_orphan(ca_context_header *self) {
 
 /* Swapping. */
 
+CA_COLD static ca_context_header *make_current_what_was(const ca_thread_state *state,
+                                                        ca_context_header *self) {
+  const ca_current current = self->current;
+  self->current = CA_CURRENT_COROUTINE;
+  return ca_thread_state_resolve(state, current);
+}
+
 /* A locked instruction waits for all stores before it, and every swap has one: hence no store of
  * what is there already, here and in park(). */
 static inline void install(ca_thread_state *state, ca_context_header *self) {
   if (CA_UNLIKELY(state->outside != state->current)) {
     state->outside = state->current;
   }
-  if (CA_UNLIKELY(state->guards_outside != state->guards)) {
-    state->guards_outside = state->guards;
-  }
   state->coroutine = self;
-  state->current = CA_LIKELY(self->current == CA_CURRENT_COROUTINE)
-                       ? self
-                       : ca_thread_state_resolve(state, self->current);
+  state->current =
+      CA_LIKELY(self->current == CA_CURRENT_COROUTINE) ? self : make_current_what_was(state, self);
 }
 
 /* The rare cases are calls in tail position, so that the common one needs no stack frame. */
@@ -272,7 +275,7 @@ ca_context_result ca_context_swap_in(ca_context context) {
 
 static inline ca_context park(ca_thread_state *state, ca_context_header *self) {
   const ca_context context = {self, self->generation};
-  if (CA_UNLIKELY(state->current != self || self->current != CA_CURRENT_COROUTINE)) {
+  if (CA_UNLIKELY(state->current != self)) {
     self->current = ca_thread_state_current(state);
   }
   state->current = state->outside;
@@ -282,7 +285,7 @@ static inline ca_context park(ca_thread_state *state, ca_context_header *self) {
 }
 
 CA_COLD static ca_context unregister_and_park(ca_thread_state *state, ca_context_header *self) {
-  ca_guards_unregister(state, state->guards_outside);
+  ca_guards_unregister_inside(state);
   return park(state, self);
 }
 
@@ -292,7 +295,7 @@ ca_context ca_context_swap_out(void) {
   if (CA_UNLIKELY(self == NULL)) {
     return (ca_context){NULL, 0};
   }
-  if (CA_UNLIKELY(state->guards != state->guards_outside)) {
+  if (CA_UNLIKELY(state->guards != NULL)) {
     return unregister_and_park(state, self);
   }
   return park(state, self);

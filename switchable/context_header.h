@@ -37,7 +37,7 @@ typedef struct ca_context_header {
   /* Other threads write these two: a line of their own. */
   void *foreign __attribute__((aligned(64))); /* Atomic: blocks freed by others, newest first. */
   int64_t outstanding; /* Atomic: once orphaned, the blocks that are still out. */
-  ca_current current;  /* While parked: what will be current when it is swapped in. */
+  ca_current current;  /* While parked: what is to be current when it is swapped in. */
   size_t budget;
   char name[CA_CONTEXT_NAME_SIZE];
   ca_bump local;

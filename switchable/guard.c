@@ -31,6 +31,7 @@ bool ca_guard_enter(ca_guard *self, ca_current current) {
   }
   self->older = state->guards;
   self->current = ca_thread_state_current(state);
+  self->inside = state->coroutine != NULL;
   self->left = false;
   self->registered = true;
   _pthread_cleanup_push(&self->buffer, on_longjmp, self);
@@ -53,8 +54,8 @@ void ca_guard_leave(ca_guard *self) {
   restore(self, state);
 }
 
-void ca_guards_unregister(ca_thread_state *state, const ca_guard *oldest) {
-  while (state->guards != oldest) {
+void ca_guards_unregister_inside(ca_thread_state *state) {
+  while (state->guards != NULL && state->guards->inside) {
     unregister(state->guards, state);
   }
 }

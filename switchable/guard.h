@@ -18,10 +18,12 @@
 
 #include "switchable/current.h"
 
-/* Invariant: the thread state's list holds exactly the guards that are registered, newest first. */
+/* Invariant: the thread state's list holds exactly the guards that are registered, newest first;
+ * those inside come before the others. */
 typedef struct ca_guard {
   struct ca_guard *older;
   ca_current current; /* What to make current again. */
+  bool inside;        /* Begun by a coroutine with its context swapped in. */
   bool left;
   bool registered;
   struct _pthread_cleanup_buffer buffer;
@@ -35,8 +37,8 @@ bool ca_guard_enter(ca_guard *self, ca_current current);
 /* Undoes it, on whichever thread the callback ended. Twice is harmless. */
 void ca_guard_leave(ca_guard *self);
 
-/* Takes the guards that are newer than `oldest` off the thread's clean-up list, and off the
- * state's: the coroutine may wake on another thread. */
-void ca_guards_unregister(struct ca_thread_state *state, const ca_guard *oldest);
+/* Takes the guards that the swapped-in coroutine began, which are the newest, off the thread's
+ * clean-up list and off the state's: the coroutine may wake on another thread. */
+void ca_guards_unregister_inside(struct ca_thread_state *state);
 
 #endif /* CONTEXT_ALLOCATOR_SWITCHABLE_GUARD_H_ */

@@ -29,7 +29,6 @@ typedef struct ca_thread_state {
   struct ca_context_header *thread;    /* The thread's own heap, or NULL. */
   struct ca_context_header *outside;   /* What was current when `coroutine` was swapped in. */
   struct ca_guard *guards;             /* Callbacks running under another current, newest first. */
-  struct ca_guard *guards_outside;     /* Those begun before `coroutine` was swapped in. */
   uint64_t generation;                 /* The last one given to a context created here. */
   bool registered;                     /* The end of this thread will be noticed. */
   bool ended;                          /* It was: no new heap for what its destructors still do. */
