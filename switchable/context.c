@@ -1,17 +1,23 @@
 #include "switchable/context.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "switchable/context_header.h"
+#include "switchable/context_tree.h"
 #include "switchable/global.h"
 #include "switchable/guard.h"
+#include "switchable/holding.h"
 #include "switchable/slots.h"
 #include "switchable/thread_life.h"
 
-_Static_assert(sizeof(ca_context_header) <= CA_CONTEXT_OVERHEAD, "as the public header says");
+_Static_assert(offsetof(ca_context_header, local) + offsetof(ca_context_allocator, chosen) +
+                       sizeof(ca_bump) <=
+                   CA_CONTEXT_OVERHEAD,
+               "as the public header says");
 
-/* What a budget of 0 stands for: the slots of 1 MiB. */
-static const size_t default_budget = ((size_t)1 << 20) - CA_CONTEXT_OVERHEAD;
+/* What a budget of 0 stands for. */
+static const size_t default_slot_size = (size_t)1 << 20;
 
 /* Generations are dealt to threads in runs, so that creating contexts shares no memory. A thread's
  * are those above a multiple of GENERATION_RUN, up to and with the next. */
@@ -26,68 +32,8 @@ static uint64_t new_generation(ca_thread_state *state) {
   return ++state->generation * 2 + 1; /* Odd: no address of a holder. */
 }
 
-/* Holding. `holder` is the generation while the context is parked: one exchange from the handle's
- * generation to the caller's mark tells that it is the right context, that nobody holds it, and
- * holds it. It acquires, and pairs with the release in let_go(): what the last holder did is seen.
- */
-static inline bool hold(ca_context context, void *mark) {
-  uintptr_t parked = (uintptr_t)context.generation;
-  return __atomic_compare_exchange_n(&context.header->holder, &parked, (uintptr_t)mark, false,
-                                     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
-}
-
-static inline void let_go(ca_context_header *self) {
-  __atomic_store_n(&self->holder, (uintptr_t)self->generation, __ATOMIC_RELEASE);
-}
-
-static inline bool is_held_by(const ca_context_header *self, const void *mark) {
-  /* Relaxed: only this thread ever stores its own state's address here, or takes it out. */
-  return __atomic_load_n(&self->holder, __ATOMIC_RELAXED) == (uintptr_t)mark;
-}
-
-static bool is_gone(ca_context context) {
-  /* Relaxed: a hint for who reports; hold() decides. */
-  return context.header == NULL ||
-         __atomic_load_n(&context.header->generation, __ATOMIC_RELAXED) != context.generation;
-}
-
-CA_COLD static ca_context_result refuse(ca_context context) {
-  return is_gone(context) ? CA_CONTEXT_GONE : CA_CONTEXT_HELD;
-}
-
-static ca_context_result hold_handle(ca_context context, void *mark) {
-  return context.header != NULL && hold(context, mark) ? CA_CONTEXT_DONE : refuse(context);
-}
-
-static void free_here(ca_context_header *self, void *ptr, size_t size) {
-  if (size == 0) {
-    self->allocator->ops->deallocate_unsized(self->allocator, ptr);
-  } else {
-    self->allocator->ops->deallocate(self->allocator, ptr, size, 1);
-  }
-  self->deallocations++;
-}
-
-/* Takes in what others freed. A block freed twice is met twice, and reported by the allocator. */
-CA_COLD static bool take_in(ca_context_header *self) {
-  /* Acquire: pairs with the release of each push, so that the links are seen. */
-  void *block = __atomic_exchange_n(&self->foreign, NULL, __ATOMIC_ACQUIRE);
-  const bool any = block != NULL;
-  while (block != NULL) {
-    void *next;
-    ca_unpoison_defined(block,
-                        sizeof next); /* Of one freed twice: the report is to come from us. */
-    memcpy(&next, block, sizeof next);
-    free_here(self, block, 0);
-    self->taken_in++;
-    block = next;
-  }
-  return any;
-}
-
-static bool has_foreign(const ca_context_header *self) {
-  /* Relaxed: only a hint; take_in() acquires. */
-  return __atomic_load_n(&self->foreign, __ATOMIC_RELAXED) != NULL;
+CA_COLD ca_context_result ca_refuse(ca_context context) {
+  return ca_is_gone(context) ? CA_CONTEXT_GONE : CA_CONTEXT_HELD;
 }
 
 /* Life. */
@@ -108,44 +54,112 @@ static void forget_blocks(ca_context_header *self) {
   self->refusals = 0;
 }
 
-/* `holder` NULL: a context, parked; else the heap of the thread whose state that is. */
-static ca_context_header *create(const ca_context_settings *settings, ca_thread_state *holder) {
-  const size_t asked = settings == NULL ? 0 : settings->budget;
+static ca_context_kind kind_of(const ca_context_settings *settings, bool is_heap) {
+  if (settings->kind != CA_CONTEXT_NONE) {
+    return settings->kind;
+  }
+  /* A thread outlives what it works on: its heap has to use memory again. */
+  return is_heap ? CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE : ca_context_kind_for(settings->lifetime);
+}
+
+/* Where the blocks begin: behind the header, whose last member is as long as the kind needs. */
+static size_t overhead_of(ca_context_kind kind) {
+  const size_t used = offsetof(ca_context_header, local) + ca_context_allocator_size(kind);
+  return used < CA_CONTEXT_OVERHEAD ? CA_CONTEXT_OVERHEAD : ca_round_up(used, 64);
+}
+
+static ca_context_header *obtain_slot(size_t budget, size_t overhead, bool is_heap,
+                                      size_t *slot_size) {
+  if (budget > SIZE_MAX - overhead) {
+    return NULL;
+  }
+  const size_t size = budget == 0 ? 0 : budget + overhead;
+  return is_heap ? ca_slots_obtain_near(size, slot_size)
+                 : ca_slots_obtain(size == 0 ? default_slot_size : size, slot_size);
+}
+
+static bool init_local(ca_context_header *self, const ca_context_settings *settings,
+                       ca_context_kind kind, size_t overhead) {
+  const ca_context_allocator_settings local = {.sizes = CA_SIZES_RECORDED,
+                                               .block_size = settings->block_size};
+  const size_t most = self->slot_size - overhead;
+  self->budget = settings->budget == 0 || settings->budget > most ? most : settings->budget;
+  self->allocator = ca_context_allocator_allocator(&self->local);
+  return ca_context_allocator_init_range(
+      &self->local, ca_block_make((char *)self + overhead, self->budget), kind, &local);
+}
+
+static void init_header(ca_context_header *self, const ca_context_settings *settings) {
+  self->current = CA_CURRENT_COROUTINE;
+  self->parent = NULL;
+  self->first_child = NULL;
+  self->cleanups = NULL;
+  self->on_destroy = settings->on_destroy;
+  self->over_budget = settings->over_budget;
+  self->asking = false;
+  self->exhausted = settings->exhausted;
+  self->exhausted_argument = settings->exhausted_argument;
+  forget_blocks(self);
+  set_name(self, settings->name);
+  __atomic_store_n(&self->outstanding, 0, __ATOMIC_RELAXED);
+  __atomic_store_n(&self->foreign, NULL, __ATOMIC_RELAXED);
+}
+
+static bool are_sane(const ca_context_settings *settings) {
+  return (unsigned)settings->kind <= CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE &&
+         (unsigned)settings->lifetime <= CA_LIFETIME_LONG &&
+         (unsigned)settings->on_destroy <= CA_CONTEXT_QUARANTINE &&
+         (unsigned)settings->over_budget <= CA_OVER_BUDGET_ASK &&
+         (settings->over_budget != CA_OVER_BUDGET_ASK || settings->exhausted != NULL);
+}
+
+/* Held by heap_of, or if that is NULL by itself. */
+static ca_context_header *create(const ca_context_settings *settings, ca_thread_state *heap_of) {
+  static const ca_context_settings plain = {.budget = 0};
+  settings = settings == NULL ? &plain : settings;
+  if (!are_sane(settings)) {
+    return NULL;
+  }
+  const ca_context_kind kind = kind_of(settings, heap_of != NULL);
+  const size_t overhead = overhead_of(kind);
   size_t slot_size;
   ca_context_header *const self =
-      holder != NULL ? ca_slots_obtain_near(asked, &slot_size)
-                     : ca_slots_obtain(asked == 0 ? default_budget : asked, &slot_size);
+      obtain_slot(settings->budget, overhead, heap_of != NULL, &slot_size);
   if (self == NULL) {
     return NULL;
   }
-  const size_t most = slot_size - sizeof *self;
   self->slot_size = slot_size;
-  self->budget = asked == 0 || asked > most ? most : asked;
-  self->current = CA_CURRENT_COROUTINE;
-  forget_blocks(self);
-  set_name(self, settings == NULL ? NULL : settings->name);
-  ca_bump_init_range(&self->local, ca_block_make(self + 1, self->budget), CA_SIZES_RECORDED);
-  self->allocator = ca_bump_allocator(&self->local);
-  __atomic_store_n(&self->outstanding, 0, __ATOMIC_RELAXED);
-  __atomic_store_n(&self->foreign, NULL, __ATOMIC_RELAXED);
+  if (!init_local(self, settings, kind, overhead)) {
+    ca_slots_release(self);
+    return NULL;
+  }
+  init_header(self, settings);
   const uint64_t generation = new_generation(ca_thread_state_get());
   __atomic_store_n(&self->generation, generation, __ATOMIC_RELAXED);
-  /* Release: pairs with the acquire of hold(), so that a holder sees all of the above. */
-  __atomic_store_n(&self->holder, holder == NULL ? (uintptr_t)generation : (uintptr_t)holder,
-                   __ATOMIC_RELEASE);
+  /* Relaxed: let_go() publishes it, or else nobody has its handle. */
+  __atomic_store_n(&self->holder, (uintptr_t)(heap_of != NULL ? (void *)heap_of : self),
+                   __ATOMIC_RELAXED);
   return self;
 }
 
-/* Ends it. Requires that the caller holds it; it stays held, so that no one else can. */
-static void end(ca_context_header *self) {
+/* It stays held, so that no one else can. */
+void ca_context_header_close(ca_context_header *self) {
   __atomic_store_n(&self->generation, 0, __ATOMIC_RELAXED);
   /* Acquire: the blocks on the list were pushed by others, whose writes to them come before their
    * slot is used again. */
   (void)__atomic_exchange_n(&self->foreign, CA_FOREIGN_GONE, __ATOMIC_ACQUIRE);
-  ca_bump_destroy(&self->local);
+  ca_context_allocator_destroy(&self->local);
+}
+
+void ca_context_header_release_slot(ca_context_header *self) {
   ca_slots_release(self);
   /* A stale handle or block is still to be told by the header of its idle slot. */
-  ca_unpoison_defined(self, sizeof *self);
+  ca_unpoison_defined(self, offsetof(ca_context_header, local));
+}
+
+void ca_context_header_end(ca_context_header *self) {
+  ca_context_header_close(self);
+  ca_context_header_release_slot(self);
 }
 
 ca_context_header *ca_context_header_create(const ca_context_settings *settings) {
@@ -153,36 +167,73 @@ ca_context_header *ca_context_header_create(const ca_context_settings *settings)
 }
 
 ca_context ca_context_create(const ca_context_settings *settings) {
-  ca_context_header *const header = create(settings, NULL);
   const ca_context none = {NULL, 0};
-  return header == NULL ? none : (ca_context){header, header->generation};
+  ca_context_header *const self = create(settings, NULL);
+  if (self == NULL) {
+    return none;
+  }
+  if (settings != NULL && !ca_context_is_none(settings->parent) &&
+      !ca_context_tree_link(self, settings->parent)) {
+    ca_context_header_end(self);
+    return none;
+  }
+  const ca_context context = {self, self->generation};
+  ca_let_go(self);
+  return context;
 }
 
 ca_context_result ca_context_destroy(ca_context context) {
-  const ca_context_result result = hold_handle(context, context.header);
-  if (result == CA_CONTEXT_DONE) {
-    end(context.header);
+  const ca_context_result result = ca_hold_handle(context, context.header);
+  if (result != CA_CONTEXT_DONE) {
+    return result;
   }
+  ca_context_header *const self = context.header;
+  if (CA_LIKELY(self->on_destroy == CA_CONTEXT_RELEASE && !ca_context_is_related(self))) {
+    ca_context_header_end(self);
+    return CA_CONTEXT_DONE;
+  }
+  return ca_context_tree_destroy(self);
+}
+
+void ca_context_header_reset(ca_context_header *self) {
+  (void)__atomic_exchange_n(&self->foreign, NULL, __ATOMIC_ACQUIRE);
+  ca_context_allocator_reset(&self->local);
+  forget_blocks(self);
+}
+
+/* For the time that callbacks run, a context that is swapped in here is not: what they allocate is not
+ * to be forgotten, and they may switch. */
+static ca_context_result reset_tree_here(ca_thread_state *state, ca_context_header *self) {
+  ca_context_header *const current = state->current;
+  state->current = state->outside;
+  state->coroutine = NULL;
+  __atomic_store_n(&self->holder, (uintptr_t)self, __ATOMIC_RELAXED);
+  const ca_context_result result = ca_context_tree_reset(self);
+  (void)ca_context_swap_out(); /* What a callback left behind. */
+  __atomic_store_n(&self->holder, (uintptr_t)state, __ATOMIC_RELAXED);
+  state->coroutine = self;
+  state->current = current;
   return result;
 }
 
 ca_context_result ca_context_reset(ca_context context) {
-  if (is_gone(context)) {
-    return CA_CONTEXT_GONE;
-  }
-  ca_context_header *const self = context.header;
-  const bool here = is_held_by(self, ca_thread_state_get());
-  const ca_context_result result = here ? CA_CONTEXT_DONE : hold_handle(context, self);
+  bool here;
+  ca_context_result result = ca_hold_or_have(context, &here);
   if (result != CA_CONTEXT_DONE) {
     return result;
   }
-  (void)__atomic_exchange_n(&self->foreign, NULL, __ATOMIC_ACQUIRE);
-  ca_bump_reset(&self->local);
-  forget_blocks(self);
-  if (!here) {
-    let_go(self);
+  ca_context_header *const self = context.header;
+  if (!ca_context_is_related(self)) {
+    ca_context_header_reset(self);
+  } else if (here) {
+    result = reset_tree_here(ca_thread_state_get(), self);
+  } else {
+    result = ca_context_tree_reset(self);
   }
-  return CA_CONTEXT_DONE;
+  if (!here) {
+    ca_let_go(self);
+  }
+  return result;
 }
 
 /* The orphan's protocol. The owner leaves and puts ORPHANED in the list's place: from then on a
@@ -190,27 +241,28 @@ ca_context_result ca_context_reset(ca_context context) {
  * the blocks that are out. Whoever brings it to 0 at or after that addition was the last, and ends
  * the context: before it, a count-down gives a negative number, never 0.
  * Acquire and release: the last one sees all that the others wrote into the slot. */
-static void count_down(ca_context_header *self, int64_t change) {
+void ca_context_header_count_down(ca_context_header *self, int64_t change) {
   if (__atomic_add_fetch(&self->outstanding, change, __ATOMIC_ACQ_REL) == 0) {
-    end(self);
+    ca_context_header_end(self);
   }
 }
 
 void ca_context_header_orphan(ca_context_header *self) {
-  /* Holder is the header itself from now on: no handle of it was ever given out. */
+  /* Held by the header itself from now on, and of another generation: its handles are stale. */
   __atomic_store_n(&self->holder, (uintptr_t)self, __ATOMIC_RELAXED);
+  __atomic_store_n(&self->generation, new_generation(ca_thread_state_get()), __ATOMIC_RELAXED);
   void *expected = NULL;
   /* Release: freers that see ORPHANED see the header as it is now. */
   while (!__atomic_compare_exchange_n(&self->foreign, &expected, CA_FOREIGN_ORPHANED, false,
                                       __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
-    take_in(self);
+    ca_take_in(self);
     expected = NULL;
   }
   const int64_t live = (int64_t)(self->allocations - self->deallocations);
   if (live == 0) {
-    end(self); /* No block is out, so that nobody can be counting. */
+    ca_context_header_end(self); /* No block is out, so that nobody can be counting. */
   } else {
-    count_down(self, live);
+    ca_context_header_count_down(self, live);
   }
 }
 
@@ -237,7 +289,7 @@ static inline void install(ca_thread_state *state, ca_context_header *self) {
 /* The rare cases are calls in tail position, so that the common one needs no stack frame. */
 
 CA_COLD static ca_context_result refuse_second(ca_context context, const ca_thread_state *state) {
-  return is_gone(context)                     ? CA_CONTEXT_GONE
+  return ca_is_gone(context)                  ? CA_CONTEXT_GONE
          : state->coroutine == context.header ? CA_CONTEXT_HELD
                                               : CA_CONTEXT_OCCUPIED;
 }
@@ -249,7 +301,7 @@ CA_COLD static ca_context_result begin_and_swap_in(ca_context context, ca_thread
 
 CA_COLD static ca_context_result take_in_and_install(ca_thread_state *state,
                                                      ca_context_header *self) {
-  take_in(self);
+  ca_take_in(self);
   install(state, self);
   return CA_CONTEXT_DONE;
 }
@@ -263,10 +315,10 @@ ca_context_result ca_context_swap_in(ca_context context) {
   if (CA_UNLIKELY(!state->registered)) {
     return begin_and_swap_in(context, state);
   }
-  if (CA_UNLIKELY(self == NULL || !hold(context, state))) {
-    return refuse(context);
+  if (CA_UNLIKELY(self == NULL || !ca_hold(context, state))) {
+    return ca_refuse(context);
   }
-  if (CA_UNLIKELY(has_foreign(self))) {
+  if (CA_UNLIKELY(ca_has_foreign(self))) {
     return take_in_and_install(state, self);
   }
   install(state, self);
@@ -280,7 +332,7 @@ static inline ca_context park(ca_thread_state *state, ca_context_header *self) {
   }
   state->current = state->outside;
   state->coroutine = NULL;
-  let_go(self);
+  ca_let_go(self);
   return context;
 }
 
@@ -301,139 +353,17 @@ ca_context ca_context_swap_out(void) {
   return park(state, self);
 }
 
-/* Blocks. */
-
-/* A thread's heap that is full isn't a budget that is spent: the global allocator serves then. */
-static bool is_thread_heap(const ca_context_header *self) {
-  return self == ca_thread_state_get()->thread;
-}
-
-CA_COLD static ca_block allocate_again(ca_context_header *self, size_t size, size_t align) {
-  ca_block block = ca_block_none();
-  if (has_foreign(self) && take_in(self)) {
-    block = self->allocator->ops->allocate(self->allocator, size, align);
-  }
-  if (!ca_block_is_none(block)) {
-    self->allocations++;
-    return block;
-  }
-  self->refusals++;
-  return is_thread_heap(self) ? ca_global_allocate(size, align) : block;
-}
-
-ca_block ca_context_header_allocate(ca_context_header *self, size_t size, size_t align) {
-  const ca_block block = self->allocator->ops->allocate(self->allocator, size, align);
-  if (CA_UNLIKELY(ca_block_is_none(block))) {
-    return allocate_again(self, size, align);
-  }
-  self->allocations++;
-  return block;
-}
-
-/* A block's own first word links the list, so that freeing needs neither memory nor lock. */
-static void push_foreign(ca_context_header *self, void *ptr, const char *call) {
-  /* Acquire: pairs with the orphaning owner's release. */
-  void *head = __atomic_load_n(&self->foreign, __ATOMIC_ACQUIRE);
-  do {
-    if (CA_UNLIKELY(head == CA_FOREIGN_ORPHANED)) {
-      count_down(self, -1);
-      return;
-    }
-    if (CA_UNLIKELY(head == CA_FOREIGN_GONE)) {
-      ca_panic_misuse(call, ptr, "its context was destroyed");
-    }
-    memcpy(ptr, &head, sizeof head);
-    /* Release: pairs with take_in()'s acquire. */
-  } while (!__atomic_compare_exchange_n(&self->foreign, &head, ptr, true, __ATOMIC_RELEASE,
-                                        __ATOMIC_ACQUIRE));
-}
-
-static void require_block(const ca_context_header *self, const void *ptr, const char *call) {
-  if (CA_UNLIKELY(__atomic_load_n(&self->generation, __ATOMIC_RELAXED) == 0)) {
-    ca_panic_misuse(call, ptr, "its context was destroyed, or never was");
-  }
-  if (CA_UNLIKELY((uintptr_t)ptr - (uintptr_t)self < sizeof *self)) {
-    ca_panic_misuse(call, ptr, "not a block: a context's header");
-  }
-}
-
-void ca_context_header_deallocate(ca_context_header *self, void *ptr, size_t size,
-                                  const char *call) {
-  require_block(self, ptr, call);
-  if (CA_LIKELY(is_held_by(self, ca_thread_state_get()))) {
-    free_here(self, ptr, size);
-    return;
-  }
-  /* A live block's record changes only by its owner's call: it may be read from here, and a misuse
-   * is reported where it happens. */
-  if (CA_UNLIKELY(size > self->allocator->ops->usable_size(self->allocator, ptr))) {
-    ca_panic_misuse(call, ptr, "wrong size");
-  }
-  push_foreign(self, ptr, call);
-}
-
-/* The owner runs elsewhere and can't be asked, or is a thread's heap that is full: to the global
- * allocator, never to who is current. */
-static ca_block move_to_global(ca_context_header *self, void *ptr, size_t size, size_t new_size,
-                               size_t align) {
-  const ca_block fresh = ca_global_allocate(new_size, align);
-  if (!ca_block_is_none(fresh)) {
-    memcpy(fresh.ptr, ptr, size < new_size ? size : new_size);
-    ca_context_header_deallocate(self, ptr, 0, "reallocate");
-  }
-  return fresh;
-}
-
-static ca_block reallocate_held(ca_context_header *self, void *ptr, size_t size, size_t new_size,
-                                size_t align) {
-  ca_block block = ca_reallocate(self->allocator, ptr, size, new_size, align);
-  if (ca_block_is_none(block) && has_foreign(self) && take_in(self)) {
-    block = ca_reallocate(self->allocator, ptr, size, new_size, align);
-  }
-  if (ca_block_is_none(block)) {
-    self->refusals++;
-    return is_thread_heap(self) ? move_to_global(self, ptr, size, new_size, align) : block;
-  }
-  if (block.ptr != ptr) {
-    self->allocations++;
-    self->deallocations++;
-  }
-  return block;
-}
-
-ca_block ca_context_header_reallocate(ca_context_header *self, void *ptr, size_t new_size,
-                                      size_t align, const char *call) {
-  require_block(self, ptr, call);
-  const size_t size = self->allocator->ops->usable_size(self->allocator, ptr);
-  if (is_held_by(self, ca_thread_state_get())) {
-    return reallocate_held(self, ptr, size, new_size, align);
-  }
-  if (hold((ca_context){self, self->generation}, self)) {
-    const ca_block block = reallocate_held(self, ptr, size, new_size, align);
-    let_go(self);
-    return block;
-  }
-  return new_size <= size ? ca_block_make(ptr, size)
-                          : move_to_global(self, ptr, size, new_size, align);
-}
-
-size_t ca_context_header_usable_size(const ca_context_header *self, const void *ptr,
-                                     const char *call) {
-  require_block(self, ptr, call);
-  return self->allocator->ops->usable_size(self->allocator, ptr);
-}
-
 /* Looking. */
 
 ca_context_counts ca_context_count(ca_context context) {
   ca_context_counts counts;
   memset(&counts, 0, sizeof counts);
-  if (is_gone(context)) {
+  if (ca_is_gone(context)) {
     return counts;
   }
   const ca_context_header *const self = context.header;
   counts.budget = self->budget;
-  counts.used = ca_bump_used(&self->local);
+  counts.used = ca_context_allocator_measure(&self->local).used;
   counts.allocations = __atomic_load_n(&self->allocations, __ATOMIC_RELAXED);
   counts.deallocations = __atomic_load_n(&self->deallocations, __ATOMIC_RELAXED);
   counts.taken_in = __atomic_load_n(&self->taken_in, __ATOMIC_RELAXED);
@@ -449,14 +379,14 @@ static bool holder_is_right(const ca_context_header *self) {
 }
 
 bool ca_context_check(ca_context context) {
-  if (is_gone(context)) {
+  if (ca_is_gone(context)) {
     return false;
   }
   const ca_context_header *const self = context.header;
   const void *const foreign = __atomic_load_n(&self->foreign, __ATOMIC_RELAXED);
   const bool foreign_is_right = foreign == NULL || foreign == CA_FOREIGN_ORPHANED ||
                                 (uintptr_t)foreign - (uintptr_t)self < self->slot_size;
-  return self->allocator == &self->local.base && self->allocator->ops->check(self->allocator) &&
-         self->deallocations <= self->allocations && self->taken_in <= self->deallocations &&
-         holder_is_right(self) && foreign_is_right;
+  return self->allocator == &self->local.chosen.base &&
+         self->allocator->ops->check(self->allocator) && self->deallocations <= self->allocations &&
+         self->taken_in <= self->deallocations && holder_is_right(self) && foreign_is_right;
 }

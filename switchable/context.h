@@ -9,8 +9,10 @@
  * Cost        create, destroy, reset, swap: O(1). A swap takes in what was freed by others
  *             meanwhile: O(1) each. Destroy gives pages back when more slots than `retained` are
  *             idle: then the kernel's time for the pages touched.
- * Overhead    one header of CA_CONTEXT_OVERHEAD bytes a context, 16 bytes a used slot; 8 a block
- *             and padding to 16.
+ * Kinds       the local allocator is a bump, a bit set or trees (allocators/context): what is freed
+ *             within the context is used again by the last two.
+ * Overhead    one header a context, of CA_CONTEXT_OVERHEAD bytes or what the kind's own struct needs
+ *             more; 16 bytes a used slot; a block costs its kind's.
  * Holding     a context is held by the thread that it is swapped in on, and by nobody while it is
  *             parked. It may be created on one thread, swapped in on another, destroyed on a third.
  * Handles     a ca_context is a value that carries a generation: used after destroy, it is
@@ -26,6 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "allocators/context/context.h"
 #include "sources/memory_source.h"
 
 #ifdef __cplusplus
@@ -45,7 +48,42 @@ typedef enum ca_context_result {
   CA_CONTEXT_GONE = 1,     /* No context, or one that was destroyed. */
   CA_CONTEXT_HELD = 2,     /* Swapped in somewhere, or just being reset or destroyed. */
   CA_CONTEXT_OCCUPIED = 3, /* This thread has another context swapped in. */
+  CA_CONTEXT_LIVE = 4,     /* It refuses to go while blocks are live: see ca_context_count(). */
+  CA_CONTEXT_CYCLE = 5,    /* It would become its own ancestor. */
+  CA_CONTEXT_DONE_BUT_CLEANUP_FAILED = 6, /* Done all the same. */
 } ca_context_result;
+
+/* What becomes of blocks that are live when their context is destroyed. */
+typedef enum ca_context_policy {
+  CA_CONTEXT_RELEASE = 0,    /* They are gone at once. */
+  CA_CONTEXT_REFUSE = 1,     /* The context is not destroyed: CA_CONTEXT_LIVE. */
+  CA_CONTEXT_ORPHAN = 2,     /* The memory stays until the last of them is freed, by whomever. */
+  CA_CONTEXT_QUARANTINE = 3, /* Gone, and their pages can't be touched for a while: quarantine.h. */
+} ca_context_policy;
+
+/* What serves an allocation that doesn't fit the context's budget. */
+typedef enum ca_over_budget {
+  CA_OVER_BUDGET_REFUSE = 0, /* Nothing. */
+  CA_OVER_BUDGET_PARENT = 1, /* The parent, within its own budget, if it is parked. */
+  CA_OVER_BUDGET_ASK = 2,    /* `exhausted` is called, and while it says so it is tried again. */
+} ca_over_budget;
+
+/* May free blocks, or destroy other contexts. Runs with the context swapped in, on its thread; not
+ * called again for what it allocates itself. Returns whether to try again. */
+typedef bool ca_context_exhausted(void *argument, size_t size);
+
+/* Returns whether it succeeded; what remains to be done is done in either case. Runs on the thread
+ * that resets or destroys, with that thread's current; must not throw. It may allocate, and use
+ * other contexts; its own is refused as HELD. */
+typedef bool ca_context_cleanup_callback(void *argument);
+
+/* The caller's, often in the context's own memory; written by this library while it is registered.
+ */
+typedef struct ca_context_cleanup {
+  ca_context_cleanup_callback *callback;
+  void *argument;
+  struct ca_context_cleanup *older;
+} ca_context_cleanup;
 
 /* Slots of one size. */
 typedef struct ca_context_class {
@@ -69,6 +107,15 @@ typedef struct ca_context_settings {
   size_t budget;    /* Bytes for blocks, with their overheads; 0: what a slot of 1 MiB holds. Over
                      * it, an allocation in this context is refused, and nobody else notices. */
   const char *name; /* For reports: copied, and cut to 23 characters. NULL: none. */
+  ca_context_kind
+      kind; /* CA_CONTEXT_NONE: the one for `lifetime`, and trees for a thread's heap. */
+  ca_lifetime_hint lifetime; /* Of most blocks. */
+  size_t block_size;         /* Of a bit set; 0: 64. */
+  ca_context parent;         /* All-zero: none. Has to be parked, or swapped in on this thread. */
+  ca_context_policy on_destroy;
+  ca_over_budget over_budget;
+  ca_context_exhausted *exhausted; /* Required by CA_OVER_BUDGET_ASK. */
+  void *exhausted_argument;
 } ca_context_settings;
 
 typedef struct ca_context_counts {
@@ -90,8 +137,9 @@ bool ca_contexts_init(const ca_contexts_settings *settings);
 /* Gives the pages of idle slots back to the operating system. Returns the bytes given back. */
 size_t ca_contexts_trim(void);
 
-/* Makes a context, parked. settings may be NULL: all zero. Returns the all-zero handle if the
- * budget is larger than the largest slot holds, or if all slots that could hold it are taken. */
+/* Makes a context, parked. settings may be NULL: all zero. Returns the all-zero handle if a setting is
+ * out of range, if the budget is larger than the largest slot holds or too small for its kind, if
+ * all slots that could hold it are taken, or if the parent is gone or held elsewhere. */
 ca_context ca_context_create(const ca_context_settings *settings);
 
 /* Makes this thread hold the context, and what was current in it current here: the context itself
@@ -102,12 +150,28 @@ ca_context_result ca_context_swap_in(ca_context context);
  * handle: all-zero if there was none. */
 ca_context ca_context_swap_out(void);
 
-/* Forgets every block. Requires, else HELD, that it is parked or swapped in on this thread. */
+/* Runs its cleanup callbacks and forgets every block; its descendants first. Requires, else HELD,
+ * that it is parked or swapped in on this thread, and that its descendants are parked. Cost: O(1) for
+ * each, and for a bit set its bits. */
 ca_context_result ca_context_reset(ca_context context);
 
-/* Ends the context; its blocks are gone, its memory free for others. HELD if it is swapped in, also
- * on this thread: a coroutine can't destroy the ground that it stands on. */
+/* Ends the context and its descendants, each as its settings say; their cleanup callbacks run first.
+ * HELD if one of them is swapped in, also on this thread: a coroutine can't destroy the ground that it
+ * stands on. LIVE if one of them refuses. */
 ca_context_result ca_context_destroy(ca_context context);
+
+/* The tree. Each requires, else HELD, that the contexts it names are parked or swapped in on this
+ * thread. */
+
+/* Makes it a child of another, or with the all-zero handle of none. */
+ca_context_result ca_context_set_parent(ca_context context, ca_context parent);
+
+/* Has cleanup->callback called once, when the context is reset or destroyed; the last one registered
+ * is called first. Requires that *cleanup stays until then, and isn't registered already. */
+ca_context_result ca_context_add_cleanup(ca_context context, ca_context_cleanup *cleanup);
+
+/* Takes it back. DONE also if it isn't there. O(cleanups). */
+ca_context_result ca_context_remove_cleanup(ca_context context, ca_context_cleanup *cleanup);
 
 /* What the context was asked and what it used. Exact while it is parked or held here; from another
  * thread the counts may be of different moments. All-zero if it is gone. */

@@ -7,7 +7,7 @@
 #define CONTEXT_ALLOCATOR_SWITCHABLE_CONTEXT_HEADER_H_
 
 #include "allocators/allocator.h"
-#include "allocators/bump/bump.h"
+#include "allocators/context/context.h"
 #include "switchable/context.h"
 #include "switchable/current.h"
 #include "switchable/thread_state.h"
@@ -19,12 +19,14 @@
                */
 
 /* Invariant, while generation != 0:
- *  - allocator's check holds, and allocator lies in `local`;
+ *  - allocator's check holds, and allocator lies in `local`, which ends where the blocks begin;
  *  - deallocations <= allocations, taken_in <= deallocations;
  *  - holder is the generation (parked), the address of the state of the thread that has it swapped
  *    in, or of this header itself (being reset, destroyed or resized into, or orphaned);
  *  - foreign is NULL, a block of this slot, or CA_FOREIGN_ORPHANED.
- * All but foreign, outstanding and holder are written by the holder only. */
+ *  - the children of a context are the contexts whose parent it is, linked by next and previous.
+ * All but foreign, outstanding and holder are written by the holder only, and the links of the tree
+ * by who has its lock as well (context_tree.c). */
 typedef struct ca_context_header {
   ca_allocator *allocator;
   size_t slot_size;
@@ -39,8 +41,17 @@ typedef struct ca_context_header {
   int64_t outstanding; /* Atomic: once orphaned, the blocks that are still out. */
   ca_current current;  /* While parked: what is to be current when it is swapped in. */
   size_t budget;
+  struct ca_context_header *parent;
+  struct ca_context_header *first_child;     /* Atomic: read without the lock by who holds it. */
+  struct ca_context_header *next, *previous; /* Of the same parent. */
+  ca_context_cleanup *cleanups;              /* Newest first. */
+  ca_context_exhausted *exhausted;
+  void *exhausted_argument;
+  ca_context_policy on_destroy;
+  ca_over_budget over_budget;
+  bool asking; /* `exhausted` is running. */
   char name[CA_CONTEXT_NAME_SIZE];
-  ca_bump local;
+  ca_context_allocator local; /* Last: cut to what its kind needs. */
 } ca_context_header;
 
 /* The context whose slot ptr lies in, alive or not; NULL if ptr lies in none: any ptr. */
@@ -76,6 +87,20 @@ size_t ca_context_header_usable_size(const ca_context_header *self, const void *
 
 /* Makes a context for the calling thread itself. NULL as ca_context_create() says. */
 ca_context_header *ca_context_header_create(const ca_context_settings *settings);
+
+/* Forgets every block. Requires that the caller holds it. */
+void ca_context_header_reset(ca_context_header *self);
+
+/* The two halves of ca_context_header_end(): no block and no handle is good from now on, and the slot
+ * is for others. */
+void ca_context_header_close(ca_context_header *self);
+void ca_context_header_release_slot(ca_context_header *self);
+
+/* Ends it, and gives its slot back. Requires that the caller holds it, and no relatives. */
+void ca_context_header_end(ca_context_header *self);
+
+/* One of an orphan's blocks was freed (-1). */
+void ca_context_header_count_down(ca_context_header *self, int64_t change);
 
 /* Ends a context that this thread holds: at once if no block is out, else when the last is freed.
  */

@@ -191,11 +191,11 @@ static void init_if_new(void) {
   }
 }
 
-void *ca_slots_obtain(size_t budget, size_t *slot_size) {
+void *ca_slots_obtain(size_t size, size_t *slot_size) {
   init_if_new();
   for (size_t i = 0; i < slots.count; i++) {
     ca_arena *const arena = &slots.arenas[i];
-    if (ca_arena_slot_size(arena) - CA_CONTEXT_OVERHEAD >= budget) {
+    if (ca_arena_slot_size(arena) >= size) {
       void *const slot = ca_arena_obtain(arena);
       if (slot != NULL) {
         *slot_size = ca_arena_slot_size(arena);
@@ -206,21 +206,20 @@ void *ca_slots_obtain(size_t budget, size_t *slot_size) {
   return NULL;
 }
 
-void *ca_slots_obtain_near(size_t budget, size_t *slot_size) {
+void *ca_slots_obtain_near(size_t size, size_t *slot_size) {
   init_if_new();
   const unsigned here = slots.node_count == 0 ? 0 : ca_node_current();
-  if (here < slots.node_count && slots.nodes[here].usable &&
-      budget <= heap_slot_size - CA_CONTEXT_OVERHEAD) {
+  if (here < slots.node_count && slots.nodes[here].usable && size <= heap_slot_size) {
     void *const slot = ca_arena_obtain(&slots.nodes[here].arena);
     if (slot != NULL) {
       *slot_size = heap_slot_size;
       return slot;
     }
   }
-  if (budget == 0 && slots.count > 0) {
-    budget = ca_arena_slot_size(&slots.arenas[slots.count - 1]) - CA_CONTEXT_OVERHEAD;
+  if (size == 0 && slots.count > 0) {
+    size = ca_arena_slot_size(&slots.arenas[slots.count - 1]);
   }
-  return ca_slots_obtain(budget, slot_size);
+  return ca_slots_obtain(size, slot_size);
 }
 
 void ca_slots_release(void *slot) { ca_arena_release(arena_of(slot), slot); }

@@ -8,13 +8,13 @@
 
 #include "switchable/context_header.h"
 
-/* A slot with room for `budget` bytes behind the header, from the smallest class that has one idle
- * or unused; NULL if there is none. Sets *slot_size. */
-void *ca_slots_obtain(size_t budget, size_t *slot_size);
+/* A slot of `size` bytes or more, from the smallest class that has one idle or unused; NULL if there
+ * is none. Sets *slot_size. */
+void *ca_slots_obtain(size_t size, size_t *slot_size);
 
 /* A slot for the calling thread's own heap, on its NUMA node where the machine has several and that
- * node has any left. budget 0: the largest. */
-void *ca_slots_obtain_near(size_t budget, size_t *slot_size);
+ * node has any left. size 0: the largest. */
+void *ca_slots_obtain_near(size_t size, size_t *slot_size);
 
 void ca_slots_release(void *slot);
 

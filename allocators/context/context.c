@@ -1,5 +1,6 @@
 #include "allocators/context/context.h"
 
+#include <stddef.h>
 #include <string.h>
 
 static const size_t block_size_default = 64;
@@ -20,13 +21,27 @@ ca_context_kind ca_context_kind_named(const char *name) {
                                                             : CA_CONTEXT_NONE;
 }
 
+size_t ca_context_allocator_size(ca_context_kind kind) {
+  const size_t before = offsetof(ca_context_allocator, chosen);
+  switch (kind) {
+    case CA_CONTEXT_BIT_SET:
+      return before + sizeof(ca_bit_set);
+    case CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE:
+      return before + sizeof(ca_multiple_binary_search_tree);
+    case CA_CONTEXT_BUMP:
+    case CA_CONTEXT_NONE:
+      break;
+  }
+  return before + sizeof(ca_bump);
+}
+
 static size_t block_size_of(const ca_context_allocator_settings *settings) {
   return settings->block_size == 0 ? block_size_default : settings->block_size;
 }
 
 /* An allocator with a table, so that the interface can be called, that holds nothing. */
 static void choose_none(ca_context_allocator *self, ca_sizes sizes) {
-  *self = (ca_context_allocator){.kind = CA_CONTEXT_NONE};
+  self->kind = CA_CONTEXT_NONE;
   ca_bump_init_range(&self->chosen.bump, ca_block_none(), sizes);
 }
 
@@ -35,7 +50,7 @@ bool ca_context_allocator_init(ca_context_allocator *self, ca_source *source, si
                                const ca_context_allocator_settings *settings) {
   settings = settings == NULL ? &settings_default : settings;
   bool done = false;
-  *self = (ca_context_allocator){.kind = kind};
+  self->kind = kind;
   switch (kind) {
     case CA_CONTEXT_BUMP:
       done = ca_bump_init(&self->chosen.bump, source, size, settings->sizes);
@@ -62,7 +77,7 @@ bool ca_context_allocator_init_range(ca_context_allocator *self, ca_block range,
                                      const ca_context_allocator_settings *settings) {
   settings = settings == NULL ? &settings_default : settings;
   bool done = false;
-  *self = (ca_context_allocator){.kind = kind};
+  self->kind = kind;
   switch (kind) {
     case CA_CONTEXT_BUMP:
       ca_bump_init_range(&self->chosen.bump, range, settings->sizes);

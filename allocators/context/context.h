@@ -48,14 +48,18 @@ typedef struct ca_context_allocator_settings {
 /* Invariant: `chosen` is the member that `kind` names, and its own invariant holds; with no kind it
  * is a bump allocator that holds nothing. All-zero may be destroyed. Private to context.c. */
 typedef struct ca_context_allocator {
+  ca_context_kind kind;
   union {
     ca_allocator base; /* First in each of the others, too. */
     ca_bump bump;
     ca_bit_set bit_set;
     ca_multiple_binary_search_tree trees;
-  } chosen;
-  ca_context_kind kind;
+  } chosen; /* Last: storage may be cut to ca_context_allocator_size(). */
 } ca_context_allocator;
+
+/* How many bytes of its struct a kind uses: where storage is dear and the kind is settled, so many
+ * are enough. */
+size_t ca_context_allocator_size(ca_context_kind kind);
 
 /* The kind for a lifetime: short is bumped, medium is a bit set, long are trees. */
 ca_context_kind ca_context_kind_for(ca_lifetime_hint hint);

@@ -1,0 +1,179 @@
+/* What a context allocates, frees and resizes. */
+#include <stddef.h>
+#include <string.h>
+
+#include "switchable/context_header.h"
+#include "switchable/global.h"
+#include "switchable/holding.h"
+
+static void free_here(ca_context_header *self, void *ptr, size_t size) {
+  if (size == 0) {
+    self->allocator->ops->deallocate_unsized(self->allocator, ptr);
+  } else {
+    self->allocator->ops->deallocate(self->allocator, ptr, size, 1);
+  }
+  self->deallocations++;
+}
+
+/* Takes in what others freed. A block freed twice is met twice, and reported by the allocator. */
+CA_COLD bool ca_take_in(ca_context_header *self) {
+  /* Acquire: pairs with the release of each push, so that the links are seen. */
+  void *block = __atomic_exchange_n(&self->foreign, NULL, __ATOMIC_ACQUIRE);
+  const bool any = block != NULL;
+  while (block != NULL) {
+    void *next;
+    ca_unpoison_defined(block,
+                        sizeof next); /* Of one freed twice: the report is to come from us. */
+    memcpy(&next, block, sizeof next);
+    free_here(self, block, 0);
+    self->taken_in++;
+    block = next;
+  }
+  return any;
+}
+
+/* A thread's heap that is full isn't a budget that is spent: the global allocator serves then. */
+static bool is_thread_heap(const ca_context_header *self) {
+  return self == ca_thread_state_get()->thread;
+}
+
+static bool ask(ca_context_header *self, size_t size) {
+  if (self->over_budget != CA_OVER_BUDGET_ASK || self->asking) {
+    return false;
+  }
+  self->asking = true;
+  const bool again = self->exhausted(self->exhausted_argument, size);
+  self->asking = false;
+  return again;
+}
+
+/* From the parent, if nobody else is using it. */
+static ca_block allocate_from_parent(ca_context_header *self, size_t size, size_t align) {
+  ca_context_header *const parent = self->parent;
+  ca_block block = ca_block_none();
+  if (parent != NULL && ca_hold((ca_context){parent, parent->generation}, parent)) {
+    block = ca_context_header_allocate(parent, size, align);
+    ca_let_go(parent);
+  }
+  return block;
+}
+
+CA_COLD static ca_block allocate_beyond(ca_context_header *self, size_t size, size_t align) {
+  self->refusals++;
+  if (is_thread_heap(self)) {
+    return ca_global_allocate(size, align);
+  }
+  return self->over_budget == CA_OVER_BUDGET_PARENT ? allocate_from_parent(self, size, align)
+                                                    : ca_block_none();
+}
+
+CA_COLD static ca_block allocate_again(ca_context_header *self, size_t size, size_t align) {
+  while ((ca_has_foreign(self) && ca_take_in(self)) || ask(self, size)) {
+    const ca_block block = self->allocator->ops->allocate(self->allocator, size, align);
+    if (!ca_block_is_none(block)) {
+      self->allocations++;
+      return block;
+    }
+  }
+  return allocate_beyond(self, size, align);
+}
+
+ca_block ca_context_header_allocate(ca_context_header *self, size_t size, size_t align) {
+  const ca_block block = self->allocator->ops->allocate(self->allocator, size, align);
+  if (CA_UNLIKELY(ca_block_is_none(block))) {
+    return allocate_again(self, size, align);
+  }
+  self->allocations++;
+  return block;
+}
+
+/* A block's own first word links the list, so that freeing needs neither memory nor lock. */
+static void push_foreign(ca_context_header *self, void *ptr, const char *call) {
+  /* Acquire: pairs with the orphaning owner's release. */
+  void *head = __atomic_load_n(&self->foreign, __ATOMIC_ACQUIRE);
+  do {
+    if (CA_UNLIKELY(head == CA_FOREIGN_ORPHANED)) {
+      ca_context_header_count_down(self, -1);
+      return;
+    }
+    if (CA_UNLIKELY(head == CA_FOREIGN_GONE)) {
+      ca_panic_misuse(call, ptr, "its context was destroyed");
+    }
+    memcpy(ptr, &head, sizeof head);
+    /* Release: pairs with ca_take_in()'s acquire. */
+  } while (!__atomic_compare_exchange_n(&self->foreign, &head, ptr, true, __ATOMIC_RELEASE,
+                                        __ATOMIC_ACQUIRE));
+}
+
+static void require_block(const ca_context_header *self, const void *ptr, const char *call) {
+  if (CA_UNLIKELY(__atomic_load_n(&self->generation, __ATOMIC_RELAXED) == 0)) {
+    ca_panic_misuse(call, ptr, "its context was destroyed, or never was");
+  }
+  if (CA_UNLIKELY((uintptr_t)ptr - (uintptr_t)self < offsetof(ca_context_header, local))) {
+    ca_panic_misuse(call, ptr, "not a block: a context's header");
+  }
+}
+
+void ca_context_header_deallocate(ca_context_header *self, void *ptr, size_t size,
+                                  const char *call) {
+  require_block(self, ptr, call);
+  if (CA_LIKELY(ca_is_held_by(self, ca_thread_state_get()))) {
+    free_here(self, ptr, size);
+    return;
+  }
+  /* A live block's record changes only by its owner's call: it may be read from here, and a misuse
+   * is reported where it happens. */
+  if (CA_UNLIKELY(size > self->allocator->ops->usable_size(self->allocator, ptr))) {
+    ca_panic_misuse(call, ptr, "wrong size");
+  }
+  push_foreign(self, ptr, call);
+}
+
+static ca_block move_to(ca_block fresh, ca_context_header *self, void *ptr, size_t size,
+                        size_t new_size) {
+  if (!ca_block_is_none(fresh)) {
+    memcpy(fresh.ptr, ptr, size < new_size ? size : new_size);
+    ca_context_header_deallocate(self, ptr, 0, "reallocate");
+  }
+  return fresh;
+}
+
+static ca_block reallocate_held(ca_context_header *self, void *ptr, size_t size, size_t new_size,
+                                size_t align) {
+  ca_block block;
+  do {
+    block = ca_reallocate(self->allocator, ptr, size, new_size, align);
+  } while (ca_block_is_none(block) &&
+           ((ca_has_foreign(self) && ca_take_in(self)) || ask(self, new_size)));
+  if (ca_block_is_none(block)) {
+    return move_to(allocate_beyond(self, new_size, align), self, ptr, size, new_size);
+  }
+  if (block.ptr != ptr) {
+    self->allocations++;
+    self->deallocations++;
+  }
+  return block;
+}
+
+ca_block ca_context_header_reallocate(ca_context_header *self, void *ptr, size_t new_size,
+                                      size_t align, const char *call) {
+  require_block(self, ptr, call);
+  const size_t size = self->allocator->ops->usable_size(self->allocator, ptr);
+  if (ca_is_held_by(self, ca_thread_state_get())) {
+    return reallocate_held(self, ptr, size, new_size, align);
+  }
+  if (ca_hold((ca_context){self, self->generation}, self)) {
+    const ca_block block = reallocate_held(self, ptr, size, new_size, align);
+    ca_let_go(self);
+    return block;
+  }
+  /* The owner runs elsewhere and can't be asked: to the global allocator, never to who is current. */
+  return new_size <= size ? ca_block_make(ptr, size)
+                          : move_to(ca_global_allocate(new_size, align), self, ptr, size, new_size);
+}
+
+size_t ca_context_header_usable_size(const ca_context_header *self, const void *ptr,
+                                     const char *call) {
+  require_block(self, ptr, call);
+  return self->allocator->ops->usable_size(self->allocator, ptr);
+}

@@ -1,0 +1,57 @@
+/* switchable/holding.h - who holds a context.
+ *
+ * Private to //switchable.
+ */
+#ifndef CONTEXT_ALLOCATOR_SWITCHABLE_HOLDING_H_
+#define CONTEXT_ALLOCATOR_SWITCHABLE_HOLDING_H_
+
+#include "switchable/context_header.h"
+
+/* `holder` is the generation while the context is parked: one exchange from the handle's
+ * generation to the caller's mark tells that it is the right context, that nobody holds it, and
+ * holds it. It acquires, and pairs with the release in ca_let_go(): what the last holder did is seen.
+ */
+static inline bool ca_hold(ca_context context, void *mark) {
+  uintptr_t parked = (uintptr_t)context.generation;
+  return __atomic_compare_exchange_n(&context.header->holder, &parked, (uintptr_t)mark, false,
+                                     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+static inline void ca_let_go(ca_context_header *self) {
+  __atomic_store_n(&self->holder, (uintptr_t)self->generation, __ATOMIC_RELEASE);
+}
+
+static inline bool ca_is_held_by(const ca_context_header *self, const void *mark) {
+  /* Relaxed: only this thread ever stores its own state's address here, or takes it out. */
+  return __atomic_load_n(&self->holder, __ATOMIC_RELAXED) == (uintptr_t)mark;
+}
+
+static inline bool ca_is_gone(ca_context context) {
+  /* Relaxed: a hint for who reports; ca_hold() decides. */
+  return context.header == NULL ||
+         __atomic_load_n(&context.header->generation, __ATOMIC_RELAXED) != context.generation;
+}
+
+static inline bool ca_has_foreign(const ca_context_header *self) {
+  /* Relaxed: only a hint; ca_take_in() acquires. */
+  return __atomic_load_n(&self->foreign, __ATOMIC_RELAXED) != NULL;
+}
+
+/* Takes in what others freed; whether that was any. Requires that the caller holds self. */
+bool ca_take_in(ca_context_header *self);
+
+/* Why a handle could not be held. */
+ca_context_result ca_refuse(ca_context context);
+
+/* Holds what the handle names, for `mark`. */
+static inline ca_context_result ca_hold_handle(ca_context context, void *mark) {
+  return context.header != NULL && ca_hold(context, mark) ? CA_CONTEXT_DONE : ca_refuse(context);
+}
+
+/* Likewise for a moment, unless this thread has it swapped in already: then *here is set. */
+static inline ca_context_result ca_hold_or_have(ca_context context, bool *here) {
+  *here = !ca_is_gone(context) && ca_is_held_by(context.header, ca_thread_state_get());
+  return *here ? CA_CONTEXT_DONE : ca_hold_handle(context, context.header);
+}
+
+#endif /* CONTEXT_ALLOCATOR_SWITCHABLE_HOLDING_H_ */
