@@ -315,6 +315,58 @@ TEST(CallbackTest, ACallbackThatEndsOnAnotherThreadGivesBackThere) {
   EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
 }
 
+// A callback that sleeps is not on its first thread's list any more, and what jumps there is not its
+// concern.
+TEST(CallbackTest, ALongjmpOnTheThreadThatASleepingCallbackLeftDoesNotUndoIt) {
+  static ucontext_t scheduler, coroutine;
+  static std::vector<char> stack(256 << 10);
+  static jmp_buf target;
+  OnAnotherThread([] {
+    const ca_context context = Create();
+    EXPECT_TRUE(ca_switchable_thread_init(nullptr));
+    EXPECT_TRUE(ca_switchable_use(CA_CURRENT_THREAD));
+    getcontext(&coroutine);
+    coroutine.uc_stack.ss_sp = stack.data();
+    coroutine.uc_stack.ss_size = stack.size();
+    makecontext(&coroutine, reinterpret_cast<void (*)()>(+[] {
+      ca_switchable_run(
+          CA_CURRENT_GLOBAL, [](void *) { swapcontext(&coroutine, &scheduler); }, nullptr);
+      swapcontext(&coroutine, &scheduler);
+    }),
+                0);
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_EQ(ca_context_swap_in(context), CA_CONTEXT_DONE);
+      swapcontext(&scheduler, &coroutine);
+      ca_context_swap_out();
+      if (setjmp(target) == 0) longjmp(target, 1);
+      EXPECT_EQ(ca_switchable_current(), CA_CURRENT_THREAD);
+    }
+    EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
+  });
+}
+
+TEST(CallbackTest, OneThatSwapsAContextInAndOutIsStillGivenBackByLongjmp) {
+  static jmp_buf target;
+  static ca_context context;
+  context = Create();
+  OnAnotherThread([] {
+    EXPECT_TRUE(ca_switchable_thread_init(nullptr));
+    EXPECT_TRUE(ca_switchable_use(CA_CURRENT_THREAD));
+    if (setjmp(target) == 0) {
+      ca_switchable_run(
+          CA_CURRENT_GLOBAL,
+          [](void *) {
+            ca_context_swap_in(context);
+            ca_context_swap_out();
+            longjmp(target, 1);
+          },
+          nullptr);
+    }
+    EXPECT_EQ(ca_switchable_current(), CA_CURRENT_THREAD);
+  });
+  EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
+}
+
 // The thread's own heap.
 
 TEST(ThreadHeapTest, ServesAndEndsWithItsThread) {
@@ -424,6 +476,14 @@ TEST_F(SwitchableTest, ReallocatingAParkedContextsBlockKeepsItsOwner) {
   ca_context_swap_out();
   EXPECT_EQ(ca_context_destroy(other), CA_CONTEXT_DONE);
   EXPECT_EQ(ca_context_swap_in(context_), CA_CONTEXT_DONE);
+}
+
+TEST_F(SwitchableTest, ABlockThatMovesIsCountedAsOneMoreAndOneLess) {
+  void *const first = Allocate(100);
+  Allocate(100);
+  EXPECT_NE(ca_switchable_reallocate(first, 1000, 16).ptr, first);
+  EXPECT_EQ(ca_context_count(context_).allocations, 3U);
+  EXPECT_EQ(ca_context_count(context_).deallocations, 1U);
 }
 
 TEST_F(SwitchableTest, ReallocatingAnotherThreadsBlockMovesItToTheGlobalAllocator) {

@@ -77,6 +77,40 @@ TEST(ThreadHeapsTest, AThreadThatAsksByNameFirstHasItToo) {
   }).join();
 }
 
+TEST(ThreadHeapsTest, AHeapGoesWithItsThread) {
+  const auto slot_of_a_new_threads_heap = [] {
+    std::uintptr_t slot = 0;
+    std::thread([&slot] {
+      void *ptr = std::malloc(100);
+      ASSERT_TRUE(IsInAHeap(ptr));
+      slot = reinterpret_cast<std::uintptr_t>(ptr) >> 26;
+      std::free(ptr);
+    }).join();
+    return slot;
+  };
+  const std::uintptr_t slot = slot_of_a_new_threads_heap();
+  EXPECT_EQ(slot_of_a_new_threads_heap(), slot);
+}
+
+// The later keys' destructors run after the one that ended the heap.
+TEST(ThreadHeapsTest, AThreadThatEndsGetsNoOther) {
+  static pthread_key_t key;
+  static bool has_one;
+  std::thread([] {
+    std::free(std::malloc(10));
+    ASSERT_EQ(pthread_key_create(&key,
+                                 [](void *) {
+                                   std::free(std::malloc(10));
+                                   has_one = ca_switchable_use(CA_CURRENT_THREAD);
+                                 }),
+              0);
+    pthread_setspecific(key, &key);
+    has_one = true;
+  }).join();
+  EXPECT_FALSE(has_one);
+  pthread_key_delete(key);
+}
+
 TEST(ThreadHeapsTest, BlocksOutliveTheirThreadAndHeapsAreUsedAgain) {
   std::vector<void *> blocks;
   for (int i = 0; i < 3000; ++i) {  // More than there are slots.
