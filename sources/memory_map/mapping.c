@@ -7,11 +7,22 @@
 
 #include "base/align.h"
 
+/* Of the kernel's interface, where libc's headers are older. */
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
+
 void ca_mapping_unmap(char *ptr, size_t size) {
-  if (size > 0 && munmap(ptr, size) != 0) {
-    (void)madvise(ptr, size, MADV_DONTNEED); /* Too many mappings: the memory at least. */
+  if (size == 0 || munmap(ptr, size) == 0) {
+    return;
+  }
+  /* Too many mappings: the memory at least. A locked range takes the second only (Linux 5.18). */
+  if (madvise(ptr, size, MADV_DONTNEED) != 0) {
+    (void)madvise(ptr, size, MADV_DONTNEED_LOCKED);
   }
 }
+
+static int trim(char *ptr, size_t size) { return size == 0 || munmap(ptr, size) == 0 ? 0 : errno; }
 
 /* At `wanted` and nowhere else, unless that is NULL. Kernels before 4.17 take MAP_FIXED_NOREPLACE
  * for a mere hint: hence the comparison. */
@@ -70,17 +81,26 @@ static int make_within_reservation(const ca_mapping *self, ca_block *range) {
   char *const ptr = start + self->before + ca_padding_to((uintptr_t)start + self->before, stricter);
   char *const first = ptr - self->before;
   char *const last = ptr + self->size + self->after;
-  ca_mapping_unmap(start, (size_t)(first - start));
-  ca_mapping_unmap(last, (size_t)(start + total - last));
-  size_t left;
-  error = open_reserved(self, ptr, &left);
-  if (error != 0) {
-    ca_mapping_unmap(first, self->before + left);
-    ca_mapping_unmap(ptr + self->size, self->after);
-    return error;
+  char *end = start + total;
+  size_t left = self->size;
+  error = trim(start, (size_t)(first - start));
+  if (error == 0) {
+    start = first;
+    error = trim(last, (size_t)(end - last));
   }
-  *range = ca_block_make(ptr, self->size);
-  return 0;
+  if (error == 0) {
+    end = last;
+    error = open_reserved(self, ptr, &left);
+  }
+  if (error == 0) {
+    *range = ca_block_make(ptr, self->size);
+  } else if (left > 0) {
+    ca_mapping_unmap(start, (size_t)(end - start));
+  } else {
+    ca_mapping_unmap(start, self->before);
+    ca_mapping_unmap(ptr + self->size, self->after);
+  }
+  return error;
 }
 
 int ca_mapping_make(const ca_mapping *self, ca_block *range) {

@@ -13,7 +13,8 @@
  * Errors      none iff the operating system refuses: RLIMIT_AS, overcommit, too many mappings; or,
  *             strict, a wish. errno is kept; ca_memory_map_obtain() tells it.
  * Ownership   a range belongs to the caller until release(), which unmaps it. Where the kernel
- *             refuses to unmap (too many mappings) the pages go back and only addresses are lost.
+ *             refuses to unmap (too many mappings) the pages go back and only addresses are lost, with
+ *             what they are charged against the commit limit.
  * Threads     every function may be called by any number of threads at once.
  * Full node   the kernel kills a process (SIGKILL) that touches memory bound to a node which has
  *             none left: mbind() promises nothing about room. NEVER_OVERCOMMIT refuses before
