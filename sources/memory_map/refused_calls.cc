@@ -109,12 +109,17 @@ void *__wrap_mmap(void *ptr, std::size_t size, int protection, int flags, int fi
     const int kinds = MAP_HUGETLB | MAP_HUGE_MASK << MAP_HUGE_SHIFT;
     if ((flags & MAP_HUGETLB) != 0) flags &= ~kinds;
   }
-  return __real_mmap(ptr, size, protection, flags, file, offset);
+  void *const got = __real_mmap(ptr, size, protection, flags, file, offset);
+  if (got != MAP_FAILED) ca_testing::call_log.mapped += size;
+  return got;
 }
 
 int __real_munmap(void *, std::size_t);
 int __wrap_munmap(void *ptr, std::size_t size) {
-  return IsRefused("munmap", true) ? -1 : __real_munmap(ptr, size);
+  if (IsRefused("munmap", true)) return -1;
+  const int result = __real_munmap(ptr, size);
+  if (result == 0) ca_testing::call_log.mapped -= size;
+  return result;
 }
 
 int __real_mprotect(void *, std::size_t, int);

@@ -27,6 +27,8 @@ struct CallLog {
   std::size_t count = 0;
   std::string refused;  // The name of the last call that was refused.
   bool refused_munmap = false;
+  std::size_t mapped = 0;  // Bytes that were mapped and not unmapped: unmapping what is not there,
+                           // which might be another thread's, shows here.
 };
 
 // From now on. Calls that are made before Arm() or after Disarm() pass uncounted.

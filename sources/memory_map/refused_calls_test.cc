@@ -163,6 +163,7 @@ class RefusedCallsTest : public testing::TestWithParam<Case> {
       ca_testing::Unmap(outcome.added);
     } else {
       EXPECT_EQ(outcome.added, Ranges()) << "leaked";
+      EXPECT_EQ(outcome.calls.mapped, 0U) << "unmapped what was not mapped";
     }
   }
 };
