@@ -1,28 +1,21 @@
 #include "sources/arena/arena.h"
 
 #include <gtest/gtest.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <random>
 #include <set>
-#include <thread>
 #include <vector>
 
 #include "base/poison.h"
-#include "sources/arena/mappings.h"
+#include "sources/arena/arena_fixture.h"
 #include "sources/buffer/buffer.h"
 #include "sources/testing/source_conformance.h"
 
 namespace {
-
-constexpr std::size_t kSlot = 65536;
 
 struct ArenaFixture {
   ArenaFixture() {
@@ -48,31 +41,6 @@ struct ArenaFixture {
 };
 
 INSTANTIATE_TYPED_TEST_SUITE_P(Arena, SourceConformance, ArenaFixture);
-
-class ArenaTest : public testing::Test {
- protected:
-  ~ArenaTest() override {
-    EXPECT_TRUE(ca_arena_check(&arena_));
-    ca_arena_destroy(&arena_);
-    EXPECT_EQ(mappings_.out, 0) << "ranges not returned to the source";
-  }
-
-  void Init(std::size_t slots, std::size_t retained = 0,
-            ca_arena_initialise *initialise = nullptr) {
-    ca_arena_settings settings = {};
-    settings.slot_size = kSlot;
-    settings.slots = slots;
-    settings.retained = retained;
-    settings.initialise = initialise;
-    settings.argument = &initialised_;
-    ASSERT_TRUE(ca_arena_init(&arena_, mappings_.get(), &settings));
-  }
-  unsigned char *Obtain() { return static_cast<unsigned char *>(ca_arena_obtain(&arena_)); }
-
-  Mappings mappings_;
-  ca_arena arena_ = {};
-  std::atomic<int> initialised_{0};
-};
 
 TEST_F(ArenaTest, HandsOutEverySlotOnceAndThenRefuses) {
   Init(50);
@@ -462,160 +430,6 @@ TEST_F(ArenaTest, AModelAgreesAfterEachOfManySteps) {
       ASSERT_EQ(initialised_, initialised);
       ASSERT_TRUE(ca_arena_check(&arena_)) << "seed " << seed << " step " << step;
     }
-    ca_arena_destroy(&arena_);
-  }
-}
-
-std::size_t ResidentBytes() {
-  std::size_t all = 0;
-  std::size_t resident = 0;
-  std::FILE *file = std::fopen("/proc/self/statm", "r");
-  EXPECT_EQ(std::fscanf(file, "%zu %zu", &all, &resident), 2);
-  std::fclose(file);
-  return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-}
-
-TEST_F(ArenaTest, AMillionSlotsCostNothingUntilUsed) {
-  constexpr std::size_t kSlots = 1000000;
-  ResidentBytes();  // Whatever stdio needs.
-  const std::size_t before = ResidentBytes();
-  Init(kSlots);
-  EXPECT_LE(ResidentBytes(), before + kSlots / 4) << "far below 16 bytes a slot";
-  EXPECT_LE(arena_.records.size, 16 * kSlots + 4096);
-  for (int i = 0; i < 10; ++i) ASSERT_NE(Obtain(), nullptr);
-  EXPECT_LE(ResidentBytes(), before + kSlots / 4) << "a slot handed out is not touched either";
-  void *last = reinterpret_cast<void *>(arena_.begin + (kSlots - 1) * kSlot);
-  EXPECT_TRUE(ca_arena_owns(&arena_, last));
-  EXPECT_EQ(ca_arena_owner(&arena_, last), nullptr);
-}
-
-TEST_F(ArenaTest, ABurstLeavesOnlyThePagesOfRetainedSlots) {
-  constexpr std::size_t kSlots = 200;
-  constexpr std::size_t kRetained = 4;
-  Init(kSlots, kRetained);
-  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-  std::vector<unsigned char> pages(kSlots * kSlot / page);
-  const auto resident = [&] {
-    EXPECT_EQ(mincore(arena_.range.ptr, kSlots * kSlot, pages.data()), 0);
-    std::size_t count = 0;
-    for (const unsigned char flags : pages) count += flags & 1;
-    return count * page;
-  };
-  for (int burst = 0; burst < 3; ++burst) {
-    std::vector<void *> slots;
-    while (void *slot = Obtain()) {
-      std::memset(slot, 1, kSlot);
-      slots.push_back(slot);
-    }
-    ASSERT_EQ(slots.size(), kSlots);
-    EXPECT_EQ(resident(), kSlots * kSlot);
-    for (void *slot : slots) ca_arena_release(&arena_, slot);
-    EXPECT_EQ(resident(), kRetained * kSlot);
-  }
-}
-
-// In a process of its own: exits with 0 if an arena beyond the limit is refused and a small one
-// not.
-[[noreturn]] void InitUnderALimit(Mappings *mappings) {
-  std::size_t all = 0;
-  std::FILE *file = std::fopen("/proc/self/statm", "r");
-  if (std::fscanf(file, "%zu", &all) != 1) _exit(1);
-  rlimit limit = {};
-  limit.rlim_cur = limit.rlim_max =
-      all * static_cast<std::size_t>(sysconf(_SC_PAGESIZE)) + (std::size_t{64} << 20);
-  if (setrlimit(RLIMIT_AS, &limit) != 0) _exit(2);
-  ca_arena arena;
-  ca_arena_settings settings = {};
-  settings.slot_size = kSlot;
-  settings.slots = 1000000;
-  if (ca_arena_init(&arena, mappings->get(), &settings)) _exit(3);
-  if (mappings->out != 0 || ca_arena_obtain(&arena) != nullptr) _exit(4);
-  settings.slots = 100;
-  if (!ca_arena_init(&arena, mappings->get(), &settings)) _exit(5);
-  for (int i = 0; i < 100; ++i) {
-    auto *slot = static_cast<char *>(ca_arena_obtain(&arena));
-    if (slot == nullptr) _exit(6);
-    slot[0] = 1;
-  }
-  ca_arena_destroy(&arena);
-  _exit(mappings->out == 0 ? 0 : 7);
-}
-
-TEST_F(ArenaDeathTest, ALimitOfTheAddressSpaceRefusesAndASmallerArenaFits) {
-  EXPECT_EXIT(InitUnderALimit(&mappings_), testing::ExitedWithCode(0), "");
-}
-
-// Each thread stamps what it obtains and finds its stamp again: a slot has one holder at a time.
-TEST_F(ArenaTest, ManyThreadsNeverHoldTheSameSlot) {
-  constexpr int kThreads = 4;
-  constexpr int kRounds = 4000;
-  for (const std::size_t retained : {0, 3}) {
-    Init(10, retained);
-    std::atomic<int> refused{0};
-    std::vector<std::thread> threads;
-    for (int thread = 1; thread <= kThreads; ++thread) {
-      threads.emplace_back([&, thread] {
-        std::uint32_t random = static_cast<std::uint32_t>(thread);
-        std::vector<int *> held;
-        for (int round = 0; round < kRounds; ++round) {
-          random = random * 1664525 + 1013904223;
-          if ((random >> 16) % 2 == 0 && held.size() < 4) {
-            int *slot = static_cast<int *>(ca_arena_obtain(&arena_));
-            if (slot == nullptr) {
-              ++refused;
-              continue;
-            }
-            ASSERT_EQ(ca_arena_owner(&arena_, slot), nullptr);
-            ca_arena_set_owner(&arena_, slot, &held);
-            slot[0] = slot[kSlot / sizeof(int) - 1] = thread;
-            held.push_back(slot);
-          } else if (!held.empty()) {
-            int *slot = held.front();
-            held.erase(held.begin());
-            ASSERT_EQ(slot[0], thread);
-            ASSERT_EQ(slot[kSlot / sizeof(int) - 1], thread);
-            ASSERT_EQ(ca_arena_owner(&arena_, slot), &held);
-            ca_arena_release(&arena_, slot);
-          }
-          if (thread == 1 && retained > 0 && round % 64 == 0) {
-            ca_arena_trim(&arena_, 1);
-            ASSERT_LE(ca_arena_count(&arena_).resident, 3U);
-          }
-        }
-        for (int *slot : held) ca_arena_release(&arena_, slot);
-      });
-    }
-    for (std::thread &thread : threads) thread.join();
-    EXPECT_TRUE(ca_arena_check(&arena_));
-    const ca_arena_counts counts = ca_arena_count(&arena_);
-    EXPECT_EQ(counts.used, counts.resident + counts.decommitted);
-    ca_arena_destroy(&arena_);
-  }
-}
-
-// As many slots as threads: whoever asks must be served, although stacks and counter are looked at
-// one after the other.
-TEST_F(ArenaTest, NoThreadIsRefusedWhileASlotIsIdle) {
-  constexpr int kThreads = 4;
-  for (const std::size_t retained : {0, 1}) {
-    Init(kThreads, retained);
-    std::vector<std::thread> threads;
-    std::atomic<int> refused{0};
-    for (int thread = 0; thread < kThreads; ++thread) {
-      threads.emplace_back([&] {
-        for (int round = 0; round < 5000; ++round) {
-          void *slot = ca_arena_obtain(&arena_);
-          if (slot == nullptr) {
-            ++refused;
-          } else {
-            ca_arena_release(&arena_, slot);
-          }
-        }
-      });
-    }
-    for (std::thread &thread : threads) thread.join();
-    EXPECT_EQ(refused, 0);
-    EXPECT_TRUE(ca_arena_check(&arena_));
     ca_arena_destroy(&arena_);
   }
 }
