@@ -1,5 +1,6 @@
 #include "base/line.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,14 +23,18 @@ void ca_line_add_number(ca_line *self, uint64_t value, unsigned base) {
   ca_line_add(self, digits + at);
 }
 
-void ca_line_write(ca_line *self) {
+bool ca_line_write_to(ca_line *self, int descriptor) {
   self->text[self->used++] = '\n';
   size_t written = 0;
   while (written < self->used) {
-    const ssize_t now = write(STDERR_FILENO, self->text + written, self->used - written);
+    const ssize_t now = write(descriptor, self->text + written, self->used - written);
+    if (now < 0 && errno == EINTR) {
+      continue;
+    }
     if (now <= 0) {
-      break;
+      return false;
     }
     written += (size_t)now;
   }
+  return true;
 }

@@ -5,6 +5,7 @@
 #ifndef CONTEXT_ALLOCATOR_BASE_LINE_H_
 #define CONTEXT_ALLOCATOR_BASE_LINE_H_
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,8 +27,8 @@ void ca_line_add(ca_line *self, const char *text);
 /* base: 2 to 16. */
 void ca_line_add_number(ca_line *self, uint64_t value, unsigned base);
 
-/* Writes it and a newline. */
-void ca_line_write(ca_line *self);
+/* Writes it and a newline to a descriptor. False, with errno, if not all could be written. */
+bool ca_line_write_to(ca_line *self, int descriptor);
 
 #ifdef __cplusplus
 }

@@ -10,7 +10,7 @@ void ca_panic(const char *file, unsigned line_number, const char *text) {
   ca_line_add_number(&report, line_number, 10);
   ca_line_add(&report, ": ");
   ca_line_add(&report, text);
-  ca_line_write(&report);
+  (void)ca_line_write_to(&report, 2);
   __builtin_trap();
 }
 
@@ -22,6 +22,6 @@ void ca_panic_misuse(const char *call, const void *ptr, const char *what) {
   ca_line_add_number(&report, (uintptr_t)ptr, 16);
   ca_line_add(&report, "): ");
   ca_line_add(&report, what);
-  ca_line_write(&report);
+  (void)ca_line_write_to(&report, 2);
   __builtin_trap();
 }

@@ -63,8 +63,11 @@ static ca_context_kind kind_of(const ca_context_settings *settings, bool is_heap
 }
 
 /* Where the blocks begin: behind the header, whose last member is as long as the kind needs. */
-static size_t overhead_of(ca_context_kind kind) {
+static size_t overhead_of(const ca_context_settings *settings, ca_context_kind kind) {
   const size_t used = offsetof(ca_context_header, local) + ca_context_allocator_size(kind);
+  if (settings->on_destroy == CA_CONTEXT_QUARANTINE) {
+    return ca_round_up(used, ca_quarantine_page_size());
+  }
   return used < CA_CONTEXT_OVERHEAD ? CA_CONTEXT_OVERHEAD : ca_round_up(used, 64);
 }
 
@@ -97,6 +100,7 @@ static void init_header(ca_context_header *self, const ca_context_settings *sett
   self->on_destroy = settings->on_destroy;
   self->over_budget = settings->over_budget;
   self->asking = false;
+  __atomic_store_n(&self->ending, false, __ATOMIC_RELAXED);
   self->exhausted = settings->exhausted;
   self->exhausted_argument = settings->exhausted_argument;
   forget_blocks(self);
@@ -121,7 +125,7 @@ static ca_context_header *create(const ca_context_settings *settings, ca_thread_
     return NULL;
   }
   const ca_context_kind kind = kind_of(settings, heap_of != NULL);
-  const size_t overhead = overhead_of(kind);
+  const size_t overhead = overhead_of(settings, kind);
   size_t slot_size;
   ca_context_header *const self =
       obtain_slot(settings->budget, overhead, heap_of != NULL, &slot_size);
@@ -355,20 +359,24 @@ ca_context ca_context_swap_out(void) {
 
 /* Looking. */
 
+void ca_context_header_count(const ca_context_header *self, ca_context_counts *counts) {
+  counts->budget = self->budget;
+  counts->slot_size = self->slot_size;
+  counts->kind = ca_context_allocator_kind(&self->local);
+  counts->used = ca_context_allocator_measure(&self->local).used;
+  counts->allocations = __atomic_load_n(&self->allocations, __ATOMIC_RELAXED);
+  counts->deallocations = __atomic_load_n(&self->deallocations, __ATOMIC_RELAXED);
+  counts->taken_in = __atomic_load_n(&self->taken_in, __ATOMIC_RELAXED);
+  counts->refusals = __atomic_load_n(&self->refusals, __ATOMIC_RELAXED);
+  memcpy(counts->name, self->name, sizeof counts->name);
+}
+
 ca_context_counts ca_context_count(ca_context context) {
   ca_context_counts counts;
   memset(&counts, 0, sizeof counts);
-  if (ca_is_gone(context)) {
-    return counts;
+  if (!ca_is_gone(context)) {
+    ca_context_header_count(context.header, &counts);
   }
-  const ca_context_header *const self = context.header;
-  counts.budget = self->budget;
-  counts.used = ca_context_allocator_measure(&self->local).used;
-  counts.allocations = __atomic_load_n(&self->allocations, __ATOMIC_RELAXED);
-  counts.deallocations = __atomic_load_n(&self->deallocations, __ATOMIC_RELAXED);
-  counts.taken_in = __atomic_load_n(&self->taken_in, __ATOMIC_RELAXED);
-  counts.refusals = __atomic_load_n(&self->refusals, __ATOMIC_RELAXED);
-  memcpy(counts.name, self->name, sizeof counts.name);
   return counts;
 }
 

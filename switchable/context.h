@@ -55,10 +55,12 @@ typedef enum ca_context_result {
 
 /* What becomes of blocks that are live when their context is destroyed. */
 typedef enum ca_context_policy {
-  CA_CONTEXT_RELEASE = 0,    /* They are gone at once. */
-  CA_CONTEXT_REFUSE = 1,     /* The context is not destroyed: CA_CONTEXT_LIVE. */
-  CA_CONTEXT_ORPHAN = 2,     /* The memory stays until the last of them is freed, by whomever. */
-  CA_CONTEXT_QUARANTINE = 3, /* Gone, and their pages can't be touched for a while: quarantine.h. */
+  CA_CONTEXT_RELEASE = 0, /* They are gone at once. */
+  CA_CONTEXT_REFUSE = 1,  /* The context is not destroyed: CA_CONTEXT_LIVE. */
+  CA_CONTEXT_ORPHAN = 2,  /* The memory stays until the last of them is freed, by whomever. */
+  CA_CONTEXT_QUARANTINE =
+      3, /* Gone, and their pages can't be touched for a while: quarantine.h. The
+                              * header then takes a page of its own. */
 } ca_context_policy;
 
 /* What serves an allocation that doesn't fit the context's budget. */
@@ -119,7 +121,9 @@ typedef struct ca_context_settings {
 } ca_context_settings;
 
 typedef struct ca_context_counts {
-  size_t budget;          /* Bytes that blocks may take. */
+  size_t budget;    /* Bytes that blocks may take. */
+  size_t slot_size; /* Bytes of address space that the context takes. */
+  ca_context_kind kind;
   size_t used;            /* Bytes that they take now, freed ones that can't be reused included. */
   uint64_t allocations;   /* Blocks handed out since creation or reset. */
   uint64_t deallocations; /* Blocks taken back, by whomever they were freed. */

@@ -50,6 +50,7 @@ typedef struct ca_context_header {
   ca_context_policy on_destroy;
   ca_over_budget over_budget;
   bool asking; /* `exhausted` is running. */
+  bool ending; /* Atomic: its links are the destroyer's, without the lock. */
   char name[CA_CONTEXT_NAME_SIZE];
   ca_context_allocator local; /* Last: cut to what its kind needs. */
 } ca_context_header;
@@ -87,6 +88,9 @@ size_t ca_context_header_usable_size(const ca_context_header *self, const void *
 
 /* Makes a context for the calling thread itself. NULL as ca_context_create() says. */
 ca_context_header *ca_context_header_create(const ca_context_settings *settings);
+
+/* Fills in *counts, of a context that is alive. */
+void ca_context_header_count(const ca_context_header *self, ca_context_counts *counts);
 
 /* Forgets every block. Requires that the caller holds it. */
 void ca_context_header_reset(ca_context_header *self);

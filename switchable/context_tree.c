@@ -41,11 +41,9 @@ static void unlink_from_parent(ca_context_header *self) {
 
 /* Walking, without recursion: a tree may be as deep as there are contexts. */
 
-/* The next one in the tree of `root` after self, parents before children; NULL: that was the last.
- * `down` false: not to self's children. */
-static ca_context_header *next_down(ca_context_header *self, const ca_context_header *root,
-                                    bool down) {
-  if (down && first_child(self) != NULL) {
+/* The next one in the tree of `root` after self, parents before children; NULL: that was the last. */
+static ca_context_header *next_down(ca_context_header *self, const ca_context_header *root) {
+  if (first_child(self) != NULL) {
     return first_child(self);
   }
   while (self != root && self->next == NULL) {
@@ -71,9 +69,9 @@ static ca_context_header *next_up(ca_context_header *self, const ca_context_head
 
 /* Requires the lock. Lets go of all descendants of root that come before `end`. */
 static void let_go_until(ca_context_header *root, const ca_context_header *end) {
-  ca_context_header *node = next_down(root, root, true);
+  ca_context_header *node = next_down(root, root);
   while (node != end) {
-    ca_context_header *const next = next_down(node, root, true);
+    ca_context_header *const next = next_down(node, root);
     ca_let_go(node);
     node = next;
   }
@@ -92,14 +90,14 @@ static ca_context_result hold_descendants(ca_context_header *root, bool to_destr
   if (to_destroy && refuses(root)) {
     return CA_CONTEXT_LIVE;
   }
-  for (ca_context_header *node = next_down(root, root, true); node != NULL;
-       node = next_down(node, root, true)) {
+  for (ca_context_header *node = next_down(root, root); node != NULL;
+       node = next_down(node, root)) {
     if (!ca_hold((ca_context){node, node->generation}, node)) {
       let_go_until(root, node);
       return CA_CONTEXT_HELD;
     }
     if (to_destroy && refuses(node)) {
-      let_go_until(root, next_down(node, root, true));
+      let_go_until(root, next_down(node, root));
       return CA_CONTEXT_LIVE;
     }
   }
@@ -155,6 +153,9 @@ ca_context_result ca_context_tree_destroy(ca_context_header *self) {
       memcpy(parent, self->parent->name, sizeof parent);
     }
     unlink_from_parent(self);
+    for (ca_context_header *node = self; node != NULL; node = next_down(node, self)) {
+      __atomic_store_n(&node->ending, true, __ATOMIC_RELAXED);
+    }
   }
   pthread_mutex_unlock(&lock);
   if (held != CA_CONTEXT_DONE) {
@@ -268,4 +269,26 @@ ca_context_result ca_context_remove_cleanup(ca_context context, ca_context_clean
     ca_let_go(context.header);
   }
   return result;
+}
+
+bool ca_tree_try_lock(void) { return pthread_mutex_trylock(&lock) == 0; }
+
+void ca_tree_unlock(void) { pthread_mutex_unlock(&lock); }
+
+void ca_tree_visit(const ca_context_header *root, ca_tree_visitor *visitor, void *argument) {
+  const ca_context_header *self = root;
+  unsigned depth = 0;
+  while (self != NULL) {
+    visitor(argument, self, depth);
+    if (first_child(self) != NULL) {
+      self = first_child(self);
+      depth++;
+      continue;
+    }
+    while (self != root && self->next == NULL) {
+      self = self->parent;
+      depth--;
+    }
+    self = self == root ? NULL : self->next;
+  }
 }

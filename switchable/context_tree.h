@@ -29,4 +29,16 @@ ca_context_result ca_context_tree_reset(ca_context_header *self);
  * `parent` is a name, CA_CONTEXT_NAME_SIZE bytes. */
 void ca_quarantine(ca_context_header *self, const char *parent);
 
+/* The header's page stays readable, so that a block that is freed too late is reported by name. */
+size_t ca_quarantine_page_size(void);
+
+/* Calls visitor(argument, self, depth) for `root`, which has no parent and isn't ending, and its
+ * descendants, parents first. */
+typedef void ca_tree_visitor(void *argument, const ca_context_header *self, unsigned depth);
+void ca_tree_visit(const ca_context_header *root, ca_tree_visitor *visitor, void *argument);
+
+/* Keeps the links as they are, for ca_tree_visit(). False if somebody is changing them. */
+bool ca_tree_try_lock(void);
+void ca_tree_unlock(void);
+
 #endif /* CONTEXT_ALLOCATOR_SWITCHABLE_CONTEXT_TREE_H_ */

@@ -12,14 +12,19 @@ passed=0
 
 fail() { echo "FAILED: $*"; exit 1; }
 
-# Runs the given shell text twice, preloaded and not, and compares what it prints.
+# Runs the given shell text without the library, preloaded, and preloaded with a heap for each thread,
+# and compares what it prints.
 same() {
-  local name=$1 text=$2
-  mkdir -p "$name.plain" "$name.preloaded"
+  local name=$1 text=$2 current
+  mkdir -p "$name.plain"
   (cd "$name.plain" && bash -c "$text") >"$name.want" 2>&1 || fail "$name fails without the library: $(tail -3 "$name.want")"
-  (cd "$name.preloaded" && LD_PRELOAD=$library bash -c "$text") >"$name.got" 2>&1 || fail "$name: $(tail -3 "$name.got")"
-  cmp "$name.want" "$name.got" || fail "$name prints something else"
   [ -s "$name.want" ] || fail "$name prints nothing"
+  for current in global thread; do
+    mkdir -p "$name.$current"
+    (cd "$name.$current" && CONTEXT_ALLOCATOR_CURRENT=$current LD_PRELOAD=$library bash -c "$text") >"$name.got" 2>&1 ||
+      fail "$name, $current: $(tail -3 "$name.got")"
+    cmp "$name.want" "$name.got" || fail "$name, $current, prints something else"
+  done
   passed=$((passed + 1))
 }
 
@@ -33,6 +38,19 @@ for name in malloc free calloc realloc reallocarray memalign aligned_alloc posix
 done
 ! grep -vE '^(malloc|free|calloc|realloc|reallocarray|memalign|aligned_alloc|posix_memalign|valloc|pvalloc|malloc_usable_size|malloc_trim|free_sized|free_aligned_sized|_Z(nw|na|dl|da).*|ca_.*)$' <<<"$exported" ||
   fail "it exports more than it should"
+
+# The settings: each does what the table says, and what isn't one is reported.
+run() { env LD_PRELOAD="$library" "$@" 2>&1 >/dev/null; }
+[ -z "$(run true)" ] || fail "it says something unasked"
+run CONTEXT_ALLOCATOR_REPORT=text true | grep -q '^contexts 0: live 0' || fail "no text report"
+run CONTEXT_ALLOCATOR_REPORT=json CONTEXT_ALLOCATOR_CURRENT=thread "$threads" >report.json
+python3 -c 'import json,sys; r = json.load(open("report.json")); sys.exit(r["contexts"] < 1 or len(r["all"]) != r["contexts"])' ||
+  fail "the JSON report: $(head -3 report.json)"
+run CONTEXT_ALLOCATOR_REPORT_SIGNAL=10 bash -c 'kill -10 $$' | grep -q '^contexts 0' || fail "no report on a signal"
+for bad in CURRENT=heap QUARANTINE=many QUARANTINE=4097 QUARANTINE= REPORT=xml REPORT_SIGNAL=9 REPORT_SIGNAL=-1; do
+  run "CONTEXT_ALLOCATOR_$bad" true | grep -q "^context_allocator: CONTEXT_ALLOCATOR_$bad is ignored: " || fail "$bad is not reported"
+done
+passed=$((passed + 4))
 
 same sqlite3 'sqlite3 :memory: "create table t(a integer primary key, b text);
   insert into t with recursive n(i) as (select 1 union all select i+1 from n where i<20000) select i, hex(i*7919) from n;
@@ -56,4 +74,4 @@ same perl 'perl -e '"'"'my %h; for my $i (1..50000) { $h{"k$i"}=[$i,"v"x($i%50)]
 same xz 'seq 1 50000 > s; xz -T2 -k -6 s && xz -dc s.xz | cmp - s && echo equal'
 same sort 'seq 1 100000 | sort -R --random-source=/usr/bin/git > s; sort -n --parallel=2 s | sha1sum'
 same threads "$threads"
-echo "$passed programs ran unchanged"
+echo "$passed programs and settings did as they should"

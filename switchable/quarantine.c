@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/line.h"
 #include "switchable/context_header.h"
@@ -23,7 +24,7 @@ typedef struct entry {
 static struct {
   pthread_mutex_t lock;
   size_t capacity;
-  size_t now;
+  size_t now;   /* Atomic. */
   uint64_t put; /* Atomic. */
   uint64_t refused;
   entry entries[CA_QUARANTINE_MOST];
@@ -31,8 +32,11 @@ static struct {
 
 static entry *entry_of(uint64_t number) { return &quarantine.entries[number % CA_QUARANTINE_MOST]; }
 
+size_t ca_quarantine_page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
+
 static bool protect(ca_context_header *slot, size_t size, int protection) {
-  return mprotect(slot, size, protection) == 0;
+  const size_t page = ca_quarantine_page_size();
+  return mprotect((char *)slot + page, size - page, protection) == 0;
 }
 
 /* Requires the lock. */
@@ -40,7 +44,7 @@ static void release_oldest(void) {
   entry *const oldest = entry_of(quarantine.put - quarantine.now);
   ca_context_header *const slot = oldest->slot;
   __atomic_store_n(&oldest->slot, NULL, __ATOMIC_RELAXED);
-  quarantine.now--;
+  __atomic_store_n(&quarantine.now, quarantine.now - 1, __ATOMIC_RELAXED);
   if (protect(slot, oldest->size, PROT_READ | PROT_WRITE)) {
     ca_context_header_release_slot(slot);
   } /* Else the slot is lost: better than one that faults in somebody's hands. */
@@ -61,7 +65,7 @@ static void put(ca_context_header *self, const char *parent) {
   /* Release: pairs with the acquire in ca_quarantine_find(). */
   __atomic_store_n(&new->slot, self, __ATOMIC_RELEASE);
   __atomic_store_n(&quarantine.put, quarantine.put + 1, __ATOMIC_RELAXED);
-  quarantine.now++;
+  __atomic_store_n(&quarantine.now, quarantine.now + 1, __ATOMIC_RELAXED);
 }
 
 void ca_quarantine(ca_context_header *self, const char *parent) {
@@ -98,6 +102,8 @@ ca_quarantine_counts ca_quarantine_count(void) {
   return counts;
 }
 
+size_t ca_quarantine_size(void) { return __atomic_load_n(&quarantine.now, __ATOMIC_RELAXED); }
+
 ca_quarantined ca_quarantine_find(const void *ptr) {
   ca_quarantined found;
   memset(&found, 0, sizeof found);
@@ -131,7 +137,7 @@ static void report(const void *ptr, const ca_quarantined *found) {
   ca_line_add(&text, "\", ");
   ca_line_add_number(&text, found->age, 10);
   ca_line_add(&text, " quarantines ago");
-  ca_line_write(&text);
+  (void)ca_line_write_to(&text, 2);
 }
 
 static struct sigaction next_action;

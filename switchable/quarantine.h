@@ -4,7 +4,7 @@
  *             destroyed, and the pages lose every permission. They get them back, and the slot
  *             serves again, when `capacity` more contexts were put in quarantine. Whoever still uses
  *             a pointer into the dead context faults at that moment, and can be told which one it
- *             was.
+ *             was; who frees one is reported as ever.
  * Cost        two mprotect() a context, and up to two mappings for each that is in quarantine: mind
  *             vm.max_map_count (65,530).
  * Errors      where the pages can't be protected, the context is released at once, and counted.
@@ -32,7 +32,7 @@ bool ca_quarantine_set_capacity(size_t capacity);
 /* What is known of a context in quarantine. */
 typedef struct ca_quarantined {
   const void *slot; /* NULL: none. */
-  size_t size;      /* Bytes from there that fault. */
+  size_t size;      /* Bytes from there, of which all but the first page fault. */
   char name[CA_CONTEXT_NAME_SIZE];
   char parent[CA_CONTEXT_NAME_SIZE]; /* Its name; empty: it had none, or one without a name. */
   uint64_t age;                      /* How many were put in quarantine after it. */
@@ -53,6 +53,9 @@ typedef struct ca_quarantine_counts {
 } ca_quarantine_counts;
 
 ca_quarantine_counts ca_quarantine_count(void);
+
+/* `now` of these alone. Async-signal-safe. */
+size_t ca_quarantine_size(void);
 
 #ifdef __cplusplus
 }

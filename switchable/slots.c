@@ -236,3 +236,26 @@ size_t ca_contexts_trim(void) {
   }
   return given;
 }
+
+static void visit_arena(const ca_arena *arena, ca_slots_visitor *visitor, void *argument) {
+  const size_t used = ca_arena_count(arena).used;
+  for (size_t i = 0; i < used; i++) {
+    if (ca_arena_is_out(arena, i)) {
+      visitor(argument, (ca_context_header *)(arena->begin + i * ca_arena_slot_size(arena)));
+    }
+  }
+}
+
+void ca_slots_visit(ca_slots_visitor *visitor, void *argument) {
+  if (!ready()) {
+    return;
+  }
+  for (size_t i = 0; i < slots.count; i++) {
+    visit_arena(&slots.arenas[i], visitor, argument);
+  }
+  for (size_t i = 0; i < slots.node_count; i++) {
+    if (slots.nodes[i].usable) {
+      visit_arena(&slots.nodes[i].arena, visitor, argument);
+    }
+  }
+}

@@ -18,4 +18,8 @@ void *ca_slots_obtain_near(size_t size, size_t *slot_size);
 
 void ca_slots_release(void *slot);
 
+/* Calls visitor(argument, slot) for each slot that is out, by rising address within its class. */
+typedef void ca_slots_visitor(void *argument, ca_context_header *slot);
+void ca_slots_visit(ca_slots_visitor *visitor, void *argument);
+
 #endif /* CONTEXT_ALLOCATOR_SWITCHABLE_SLOTS_H_ */

@@ -189,6 +189,11 @@ size_t ca_arena_trim(ca_arena *self, size_t retained) {
   }
 }
 
+bool ca_arena_is_out(const ca_arena *self, size_t index) {
+  /* Acquire: pairs with set_place()'s release, so that what was written into the slot before is seen. */
+  return __atomic_load_n(&self->places[index], __ATOMIC_ACQUIRE) == PLACE_OUT;
+}
+
 ca_arena_counts ca_arena_count(const ca_arena *self) {
   const ca_arena_counts counts = {
       .slots = self->slots,

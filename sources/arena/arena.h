@@ -126,6 +126,9 @@ static inline void *ca_arena_slot(const ca_arena *self, const void *ptr) {
   return (void *)((uintptr_t)ptr & ~(((uintptr_t)1 << self->slot_shift) - 1));
 }
 
+/* Whether the slot of this index is obtained at this moment. Requires index < slots. */
+bool ca_arena_is_out(const ca_arena *self, size_t index);
+
 /* Who a slot belongs to: whatever was last set, NULL after obtain and after release. The store
  * releases and the load acquires, so that what the owner wrote before is seen. */
 static inline void ca_arena_set_owner(ca_arena *self, void *slot, void *owner) {

@@ -1,0 +1,99 @@
+/* What the preloaded library is told by CONTEXT_ALLOCATOR_* variables: see README.md. */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/line.h"
+#include "switchable/quarantine.h"
+#include "switchable/report.h"
+#include "switchable/switchable.h"
+
+static void reject(const char *name, const char *value, const char *allowed) {
+  ca_line line = {.used = 0};
+  ca_line_add(&line, "context_allocator: ");
+  ca_line_add(&line, name);
+  ca_line_add(&line, "=");
+  ca_line_add(&line, value);
+  ca_line_add(&line, " is ignored: ");
+  ca_line_add(&line, allowed);
+  (void)ca_line_write_to(&line, 2);
+}
+
+/* A number of at most `most`; -1: no such. Not strtol(), which would take spaces and signs. */
+static long number_of(const char *text, long most) {
+  long number = 0;
+  if (*text == '\0') {
+    return -1;
+  }
+  for (; *text != '\0'; text++) {
+    if (*text < '0' || *text > '9' || number > most) {
+      return -1;
+    }
+    number = number * 10 + (*text - '0');
+  }
+  return number <= most ? number : -1;
+}
+
+static void set_current(const char *name, const char *value) {
+  if (strcmp(value, "thread") == 0) {
+    (void)ca_switchable_promise_thread_heaps(NULL);
+  } else if (strcmp(value, "global") != 0) {
+    reject(name, value, "global or thread");
+  }
+}
+
+static void set_quarantine(const char *name, const char *value) {
+  const long number = number_of(value, CA_QUARANTINE_MOST);
+  if (number < 0 || !ca_quarantine_set_capacity((size_t)number) || !ca_quarantine_report_faults()) {
+    reject(name, value, "a number of contexts up to 4096");
+  }
+}
+
+static ca_report_format report_format;
+static bool report_at_exit;
+
+static bool parse_format(const char *value) {
+  const bool is_json = strcmp(value, "json") == 0;
+  report_format = is_json ? CA_REPORT_JSON : CA_REPORT_TEXT;
+  return is_json || strcmp(value, "text") == 0;
+}
+
+static void set_report(const char *name, const char *value) {
+  report_at_exit = parse_format(value);
+  if (!report_at_exit) {
+    reject(name, value, "text or json");
+  }
+}
+
+static void set_report_signal(const char *name, const char *value) {
+  const long number = number_of(value, 64);
+  if (number < 1 || !ca_contexts_report_on_signal((int)number, 2, report_format)) {
+    reject(name, value, "the number of a signal that can be caught");
+  }
+}
+
+/* In this order: the signal's report has the format of the one at exit. */
+static const struct {
+  const char *name;
+  void (*set)(const char *name, const char *value);
+} variables[] = {
+    {"CONTEXT_ALLOCATOR_CURRENT", set_current},
+    {"CONTEXT_ALLOCATOR_QUARANTINE", set_quarantine},
+    {"CONTEXT_ALLOCATOR_REPORT", set_report},
+    {"CONTEXT_ALLOCATOR_REPORT_SIGNAL", set_report_signal},
+};
+
+__attribute__((constructor)) static void read_environment(void) {
+  for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
+    const char *const value = secure_getenv(variables[i].name);
+    if (value != NULL) {
+      variables[i].set(variables[i].name, value);
+    }
+  }
+}
+
+__attribute__((destructor)) static void report(void) {
+  if (report_at_exit) {
+    (void)ca_contexts_report(2, report_format);
+  }
+}
