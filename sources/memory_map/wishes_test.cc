@@ -15,12 +15,12 @@
 #include <cstring>
 #include <fstream>
 #include <functional>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "sources/memory_map/memory_map.h"
+#include "sources/memory_map/smaps.h"
 
 namespace {
 
@@ -91,23 +91,6 @@ std::size_t ResidentPages(ca_block range) {
   return count;
 }
 
-// The value of a line of /proc/self/smaps for the mapping that begins at ptr.
-std::string SmapsOf(const void *ptr, const std::string &key) {
-  std::ostringstream begin;
-  begin << std::hex << reinterpret_cast<std::uintptr_t>(ptr) << '-';
-  std::ifstream smaps("/proc/self/smaps");
-  std::string line;
-  bool here = false;
-  while (std::getline(smaps, line)) {
-    if (line.find('-') != std::string::npos && line.find(':') > line.find('-')) {
-      here = line.compare(0, begin.str().size(), begin.str()) == 0;
-      if (here && key.empty()) return line;
-    }
-    if (here && !key.empty() && line.compare(0, key.size(), key) == 0) return line;
-  }
-  return "";
-}
-
 class WishTest : public testing::Test {
  protected:
   ca_block Strictly(std::size_t size) {
@@ -148,7 +131,7 @@ TEST_F(WishTest, PrefaultIsDoneByHandWhereTheKernelCannot) {
 TEST_F(WishTest, LockedPagesStayEvenThroughDecommit) {
   settings_.lock = true;
   const ca_block range = Strictly(8 * Page());
-  EXPECT_NE(SmapsOf(range.ptr, "VmFlags:").find(" lo"), std::string::npos);
+  EXPECT_NE(ca_testing::SmapsOf(range.ptr, "VmFlags:").find(" lo"), std::string::npos);
   static_cast<char *>(range.ptr)[0] = 7;
   EXPECT_EQ(ca_memory_map_decommit(&map_, range.ptr, range.size), 0U);
   EXPECT_EQ(static_cast<char *>(range.ptr)[0], 7);
@@ -161,7 +144,7 @@ TEST_F(WishTest, ARangeHasItsName) {
   ca_memory_map_init(&map_, &settings_);
   const ca_block range = ca_memory_map_obtain(&map_, kMiB, 1, &report);
   if (report.missed != 0) GTEST_SKIP() << "NOT CHECKED HERE: a kernel without names";
-  EXPECT_NE(SmapsOf(range.ptr, "").find("[anon:context heap]"), std::string::npos);
+  EXPECT_NE(ca_testing::SmapsOf(range.ptr, "").find("[anon:context heap]"), std::string::npos);
   Release(range);
 }
 
@@ -194,11 +177,11 @@ TEST_F(WishTest, TransparentHugePagesAreAdvisedOrForbidden) {
   settings_.huge_pages = CA_MEMORY_MAP_HUGE_TRANSPARENT;
   ca_block range = Strictly(5 * kMiB);
   EXPECT_TRUE(ca_is_aligned(range.ptr, 2 * kMiB));
-  EXPECT_NE(SmapsOf(range.ptr, "VmFlags:").find(" hg"), std::string::npos);
+  EXPECT_NE(ca_testing::SmapsOf(range.ptr, "VmFlags:").find(" hg"), std::string::npos);
   Release(range);
   settings_.huge_pages = CA_MEMORY_MAP_HUGE_NEVER;
   range = Strictly(5 * kMiB);
-  EXPECT_NE(SmapsOf(range.ptr, "VmFlags:").find(" nh"), std::string::npos);
+  EXPECT_NE(ca_testing::SmapsOf(range.ptr, "VmFlags:").find(" nh"), std::string::npos);
   Release(range);
 }
 

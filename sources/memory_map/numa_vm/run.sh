@@ -2,13 +2,18 @@
 # Runs a program as root in a small machine with real NUMA nodes, by qemu's software emulation, and
 # exits with its status. Placement in it is true; times are not.
 #
-#   run.sh PROGRAM [ARG...]
+#   run.sh [NUMA_VM_...=VALUE...] PROGRAM [ARG...]
 #
 # NUMA_VM_KERNEL  the kernel's image     (install_kernel.sh)
 # NUMA_VM_NODES   nodes, one CPU each    (2)
 # NUMA_VM_MIB     memory of each node    (512: below 1 GiB in all the kernel has no transparent huge pages)
 # NUMA_VM_HUGE    2 MiB pages of each node in the administrator's pool  (8)
+# NUMA_VM_KERNEL_ARGS  more for the kernel's command line, such as hugepagesz=1G hugepages=1
 set -euo pipefail
+while [[ ${1:-} == NUMA_VM_*=* ]]; do
+  declare "$1"
+  shift
+done
 kernel=${NUMA_VM_KERNEL:-/opt/context-allocator/vmlinuz}
 nodes=${NUMA_VM_NODES:-2} mib=${NUMA_VM_MIB:-512} huge=${NUMA_VM_HUGE:-8}
 program=$(readlink -f "$1")
@@ -54,7 +59,7 @@ done
 timeout "${NUMA_VM_TIMEOUT:-240}" qemu-system-x86_64 -accel tcg -cpu max -smp "$nodes" -m "$((nodes * mib))M" \
   -display none -no-reboot -nodefaults -serial stdio -monitor none "${memory[@]}" "${distances[@]}" \
   -kernel "$kernel" -initrd "$work/initramfs" \
-  -append 'console=ttyS0 quiet panic=-1 numa_balancing=disable' </dev/null |
+  -append 'console=ttyS0 quiet panic=-1 numa_balancing=disable'" ${NUMA_VM_KERNEL_ARGS:-}" </dev/null |
   tr -d '\r' | tee "$work/log"
 status=$(sed -n 's/^NUMA_VM_STATUS \([0-9]*\)$/\1/p' "$work/log")
 [ -n "$status" ] || { echo "numa_vm: the program left no status" >&2; exit 125; }
