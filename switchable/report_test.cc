@@ -127,8 +127,8 @@ TEST_F(ReportTest, ADescriptorThatCannotBeWrittenIsSaid) {
 }
 
 TEST(ReportThreadsTest, MayBeAskedForWhileContextsComeAndGo) {
-#if defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "counts of a context that runs elsewhere are of different moments: plain reads";
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "headers are read while others write them, and while idle slots are poisoned";
 #endif
   std::atomic<bool> done{false};
   std::thread other([&done] {
