@@ -20,131 +20,113 @@ static ca_block run_at(const ca_bit_set *self, size_t first, size_t length) {
   return ca_block_make(address_of(self, first), length << self->block_shift);
 }
 
+static size_t border_words(size_t count) { return ca_free_map_word_count(count + 1); }
+
+static bool has_border(const ca_bit_set *self, size_t block) {
+  return self->borders[block / 64] >> (block % 64) & 1;
+}
+
+/* Whether the block is known, and neither free nor the one freed last. */
+static bool is_live(const ca_bit_set *self, size_t block) {
+  return block < self->map.known && !ca_free_map_is_free(&self->map, block) &&
+         address_of(self, block) != self->last;
+}
+
 /* What stands in front of the map. */
 
-static void check_out(ca_bit_set *self, size_t word) {
-  self->bits = ca_free_map_check_out(&self->map, word);
-  self->word = word;
-  self->word_begin = address_of(self, word * 64);
+static uint64_t *no_word(const ca_bit_set *self) {
+  return self->map.words + self->map.index.word_count;
 }
 
-static void check_in(ca_bit_set *self) {
-  ca_free_map_check_in(&self->map, self->word, self->bits);
-  self->bits = 0;
-  self->word = CA_FREE_MAP_NONE;
-}
-
-static void check_in_given(ca_bit_set *self) {
-  ca_free_map_check_in(&self->map, self->given_word, self->given_bits);
-  self->given_bits = 0;
-  self->given_word = CA_FREE_MAP_NONE;
-}
-
-static void check_in_within(ca_bit_set *self, size_t first, size_t length) {
-  const size_t last_word = (first + length - 1) / 64;
-  if (self->word >= first / 64 && self->word <= last_word) {
-    check_in(self);
+/* Follows the map when it knows more than before. */
+static void follow(ca_bit_set *self, size_t known_before) {
+  if (self->borders == NULL) {
+    self->plain = self->map.known;
+    return;
   }
-  if (self->given_word >= first / 64 && self->given_word <= last_word) {
-    check_in_given(self);
+  const size_t begin = known_before / 64 + 1; /* The word before that is written already. */
+  const size_t end = border_words(self->map.known);
+  if (begin < end) {
+    memset(self->borders + begin, 0xFF, (end - begin) * sizeof *self->borders);
   }
 }
 
-/* Takes back free blocks of a word. Where many come, more will: the index hears of them once. */
-static void take_back(ca_bit_set *self, size_t word, uint64_t bits) {
-  if (word == self->word) {
-    self->bits |= bits;
-  } else if (word == self->given_word) {
-    self->given_bits |= bits;
-  } else if (ca_bits_clear_lowest(bits) == 0) {
-    ca_free_map_give_one(&self->map, word * 64 + ca_bits_lowest(bits));
-  } else {
-    check_in_given(self);
-    self->given_bits = ca_free_map_check_out(&self->map, word) | bits;
-    self->given_word = word;
+/* The map knows of every free block; whether that is news. */
+static bool give_front_back(ca_bit_set *self) {
+  const bool is_news = self->last != NULL || *self->current != 0;
+  if (self->last != NULL) {
+    ca_free_map_put(&self->map, ca_bit_set_block_at(self, self->last));
+    self->last = NULL;
   }
-}
-
-/* Lets no block wait any longer; those that follow each other in a word go together. */
-static void drain(ca_bit_set *self) {
-  const uint32_t count = self->waiting_count;
-  for (uint32_t i = 0; i < count;) {
-    const size_t word = self->waiting[i] / 64;
-    uint64_t bits = 0;
-    do {
-      bits |= UINT64_C(1) << (self->waiting[i] % 64);
-      i++;
-    } while (i < count && self->waiting[i] / 64 == word);
-    take_back(self, word, bits);
-  }
-  self->waiting_count = 0;
+  ca_free_map_check_in(&self->map);
+  self->current = no_word(self);
+  return is_news;
 }
 
 /* Allocating. */
 
 static bool refill(ca_bit_set *self) {
-  if (self->given_bits != 0) {
-    self->bits = self->given_bits;
-    self->word = self->given_word;
-    self->word_begin = address_of(self, self->word * 64);
-    self->given_bits = 0;
-    self->given_word = CA_FREE_MAP_NONE;
-    return true;
-  }
-  const unsigned shortest = ca_run_index_fitting(&self->map.index, 1);
-  if (shortest == 0) {
+  const size_t known_before = self->map.known;
+  const size_t word = ca_free_map_check_out(&self->map);
+  if (word == CA_FREE_MAP_NONE) {
+    self->current = no_word(self);
     return false;
   }
-  /* Words with only short runs first: long runs stay whole. */
-  check_out(self, ca_run_index_first(&self->map.index, shortest));
+  follow(self, known_before);
+  self->current = self->map.words + word;
+  self->current_begin = address_of(self, word * 64);
   return true;
 }
 
-static size_t find(const ca_bit_set *self, size_t length, size_t align) {
+static ca_free_map_places places_for(const ca_bit_set *self, size_t align) {
   const size_t stride = align >> self->block_shift;
   if (stride <= 1) {
-    return ca_free_map_find(&self->map, length);
+    return (ca_free_map_places){.stride = 1, .offset = 0};
   }
   const size_t offset = ((uintptr_t)self->begin >> self->block_shift) & (stride - 1);
-  return ca_free_map_find_placed(&self->map, length,
-                                 (ca_free_map_places){.stride = stride, .offset = offset});
+  return (ca_free_map_places){.stride = stride, .offset = offset};
+}
+
+/* Makes a free run a caller's. */
+static void take(ca_bit_set *self, size_t first, size_t length) {
+  const ca_block run = run_at(self, first, length);
+  ca_free_map_take(&self->map, first, length);
+  ca_unpoison(run.ptr, run.size);
 }
 
 ca_block ca_bit_set_allocate_run(ca_bit_set *self, size_t size, size_t align) {
-  if (((size - 1) | (align - 1)) <= self->block_mask) {
+  if (self->map.count == 0) {
+    return ca_block_none();
+  }
+  if (((size - 1) | (align - 1)) < self->block_size) {
     return refill(self) ? ca_bit_set_allocate(self, size, align) : ca_block_none();
   }
   const size_t length = blocks_for(self, size);
   if (length > self->map.count) {
     return ca_block_none();
   }
-  size_t first = find(self, length, align);
-  if (CA_UNLIKELY(first == CA_FREE_MAP_NONE)) { /* Unless what stands in front makes one whole. */
-    drain(self);
-    check_in(self);
-    check_in_given(self);
-    first = find(self, length, align);
-    if (first == CA_FREE_MAP_NONE) {
-      return ca_block_none();
-    }
+  const ca_free_map_places places = places_for(self, align);
+  const size_t known_before = self->map.known;
+  size_t first = ca_free_map_find(&self->map, length, places);
+  if (CA_UNLIKELY(first == CA_FREE_MAP_NONE) && give_front_back(self)) {
+    first = ca_free_map_find(&self->map, length, places);
   }
-  ca_free_map_take(&self->map, first, length);
-  ca_words_set(self->live, first, length);
+  follow(self, known_before);
+  if (first == CA_FREE_MAP_NONE) {
+    return ca_block_none();
+  }
+  take(self, first, length);
   if (self->borders != NULL && length > 1) {
     ca_words_clear(self->borders, first + 1, length - 1);
   }
-  const ca_block run = run_at(self, first, length);
-  ca_unpoison(run.ptr, run.size);
-  return run;
+  return run_at(self, first, length);
 }
 
 /* Deallocating. */
 
-static size_t border_words(size_t count) { return ca_free_map_word_count(count + 1); }
-
 /* With sizes recorded: where the allocation that begins at the block ends. */
 static size_t end_of(const ca_bit_set *self, size_t block) {
-  return ca_words_next_set(self->borders, border_words(self->map.count), block + 1);
+  return ca_words_next_set(self->borders, border_words(self->map.known), block + 1);
 }
 
 static const char not_a_block[] = "not a block (bit set)";
@@ -156,18 +138,18 @@ static const char wrong_size[] = "wrong size (bit set)";
 static size_t live_block(const ca_bit_set *self, const void *ptr, const char *call) {
   const size_t block = ca_bit_set_block_at(self, ptr);
   if (CA_UNLIKELY(block >= self->map.count ||
-                  (self->borders != NULL && !ca_bit_set_has_border(self, block)))) {
+                  (self->borders != NULL && block < self->map.known && !has_border(self, block)))) {
     ca_panic_misuse(call, ptr, not_a_block);
   }
-  if (CA_UNLIKELY((self->live[block / 64] >> (block % 64) & 1) == 0)) {
+  if (CA_UNLIKELY(!is_live(self, block))) {
     ca_panic_misuse(call, ptr, double_free);
   }
   return block;
 }
 
 static bool all_live(const ca_bit_set *self, size_t first, size_t length) {
-  const size_t words = ca_free_map_word_count(first + length);
-  return ca_words_next_clear(self->live, words, first) >= first + length;
+  return length <= self->map.known - first && ca_free_map_all_taken(&self->map, first, length) &&
+         (self->last == NULL || ca_bit_set_block_at(self, self->last) - first >= length);
 }
 
 /* As many blocks as `size` takes, all of them live: what can be told of a size. */
@@ -184,29 +166,14 @@ static size_t live_length(const ca_bit_set *self, size_t block, const void *ptr,
   return length;
 }
 
-static void give_block(ca_bit_set *self, size_t block) {
-  if (block / 64 == self->given_word) {
-    self->given_bits |= UINT64_C(1) << (block % 64);
-    return;
-  }
-  if (self->waiting_count == CA_BIT_SET_WAITING) {
-    drain(self);
-  }
-  self->waiting[self->waiting_count++] = (uint32_t)block;
-}
-
-static void give_run(ca_bit_set *self, size_t first, size_t length) {
-  check_in_within(self, first, length);
-  ca_free_map_give(&self->map, first, length);
-}
-
 static void give(ca_bit_set *self, size_t first, size_t length) {
   const ca_block run = run_at(self, first, length);
-  ca_words_clear(self->live, first, length);
-  if (length == 1) {
-    give_block(self, first);
+  if (length == 1 && self->last == NULL) {
+    self->last = run.ptr;
+  } else if (length == 1) {
+    ca_free_map_put(&self->map, first);
   } else {
-    give_run(self, first, length);
+    ca_free_map_give(&self->map, first, length);
   }
   if (self->borders != NULL && length > 1) {
     ca_words_set(self->borders, first + 1, length - 1);
@@ -216,6 +183,10 @@ static void give(ca_bit_set *self, size_t first, size_t length) {
 
 void ca_bit_set_deallocate_run(ca_bit_set *self, void *ptr, size_t size) {
   const size_t block = live_block(self, ptr, "deallocate");
+  if (self->borders != NULL && size <= self->block_size && has_border(self, block + 1)) {
+    give(self, block, 1);
+    return;
+  }
   give(self, block, live_length(self, block, ptr, size, "deallocate"));
 }
 
@@ -246,20 +217,19 @@ static ca_block op_grow(ca_allocator *base, void *ptr, size_t size, size_t new_s
   if (new_length > self->map.count - block) {
     return ca_block_none();
   }
-  if (!ca_free_map_all_free(&self->map, block + length, more)) {
-    drain(self);
-    check_in_within(self, block + length, more);
-    if (!ca_free_map_all_free(&self->map, block + length, more)) {
-      return ca_block_none();
-    }
+  const size_t known_before = self->map.known;
+  ca_free_map_know(&self->map, block + new_length);
+  follow(self, known_before);
+  if (self->last != NULL && ca_bit_set_block_at(self, self->last) - (block + length) < more) {
+    give_front_back(self);
   }
-  ca_free_map_take(&self->map, block + length, more);
-  ca_words_set(self->live, block + length, more);
+  if (!ca_free_map_all_free(&self->map, block + length, more)) {
+    return ca_block_none();
+  }
+  take(self, block + length, more);
   if (self->borders != NULL) {
     ca_words_clear(self->borders, block + length, more);
   }
-  const ca_block tail = run_at(self, block + length, more);
-  ca_unpoison(tail.ptr, tail.size);
   return run_at(self, block, new_length);
 }
 
@@ -323,19 +293,15 @@ static const ca_allocator_ops recording_ops = {
     .name = "bit set, sizes recorded",
 };
 
-/* Layout: padding up to a block, the blocks, padding up to a word, live, borders, the map. */
+/* Layout: padding up to a block, the blocks, padding up to a word, borders, the map. */
 
 static size_t records_bytes(size_t count, ca_sizes sizes) {
   const size_t borders = sizes == CA_SIZES_RECORDED ? border_words(count) * sizeof(uint64_t) : 0;
-  return ca_free_map_word_count(count) * sizeof(uint64_t) + borders + ca_free_map_bytes(count);
+  return borders + ca_free_map_bytes(count);
 }
 
-/* How many blocks have room in `room` bytes from an address aligned to the block size on. */
-static size_t count_for(size_t room, unsigned shift, ca_sizes sizes) {
-  /* Too many at first: all but what an index costs that isn't proportional. */
-  const size_t group = ((size_t)64 << shift) + (sizes == CA_SIZES_RECORDED ? 33 : 25);
-  size_t count = room / group * 64 + (room % group >> shift);
-  count = count < CA_BIT_SET_COUNT_MAX ? count : CA_BIT_SET_COUNT_MAX;
+/* The largest count up to this one that has room, or nearly. */
+static size_t count_below(size_t count, size_t room, unsigned shift, ca_sizes sizes) {
   while (count > 0) {
     const size_t used = ca_round_up(count << shift, sizeof(uint64_t)) + records_bytes(count, sizes);
     if (used <= room) {
@@ -345,6 +311,24 @@ static size_t count_for(size_t room, unsigned shift, ca_sizes sizes) {
     count = surplus < count ? count - (surplus > 0 ? surplus : 1) : 0;
   }
   return count;
+}
+
+/* a / b, quicker where both are small. */
+static size_t quotient(size_t a, size_t b) {
+  return (a | b) >> 32 == 0 ? (uint32_t)a / (uint32_t)b : a / b;
+}
+
+/* How many blocks have room in `room` bytes from an address aligned to the block size on. */
+static size_t count_for(size_t room, unsigned shift, ca_sizes sizes) {
+  if (room >> shift < 64) {
+    return count_below(room >> shift, room, shift, sizes);
+  }
+  /* Too many at first: all but what an index costs that isn't proportional. */
+  const size_t group = ((size_t)64 << shift) + (sizes == CA_SIZES_RECORDED ? 25 : 17);
+  const size_t groups = quotient(room, group);
+  const size_t count = groups * 64 + ((room - groups * group) >> shift);
+  return count_below(count < CA_BIT_SET_COUNT_MAX ? count : CA_BIT_SET_COUNT_MAX, room, shift,
+                     sizes);
 }
 
 /* Sets everything that follows from the range, the block size and the mode; whether a block fits.
@@ -358,16 +342,35 @@ static bool lay_out(ca_bit_set *self, ca_block range, unsigned shift, ca_sizes s
   }
   self->range = range;
   self->block_shift = shift;
-  self->block_mask = ((size_t)1 << shift) - 1;
+  self->block_size = (size_t)1 << shift;
   self->begin = (char *)range.ptr + padding;
-  self->live = (uint64_t *)(void *)(self->begin + (count << shift));
-  uint64_t *records = self->live + ca_free_map_word_count(count);
+  uint64_t *records =
+      (uint64_t *)(void *)(self->begin + ca_round_up(count << shift, sizeof(uint64_t)));
+  self->borders = NULL;
   if (sizes == CA_SIZES_RECORDED) {
     self->borders = records;
     records += border_words(count);
   }
   ca_free_map_init(&self->map, records, count);
   return true;
+}
+
+/* Holds nothing, whatever it held. Member by member: most needn't be written. */
+static void hold_nothing(ca_bit_set *self) {
+  self->last = NULL;
+  self->current = NULL;
+  self->begin = NULL;
+  self->block_size = 0;
+  self->plain = 0;
+  self->block_shift = 0;
+  self->borders = NULL;
+  self->map.words = NULL;
+  self->map.known = 0;
+  self->map.count = 0;
+  self->map.index.known = 0;
+  self->map.index.word_count = 0;
+  self->range = ca_block_none();
+  self->source = NULL;
 }
 
 static bool is_usable(ca_block range, size_t block_size) {
@@ -377,12 +380,12 @@ static bool is_usable(ca_block range, size_t block_size) {
 }
 
 bool ca_bit_set_init_range(ca_bit_set *self, ca_block range, size_t block_size, ca_sizes sizes) {
-  *self = (ca_bit_set){
-      .base = {.ops = sizes == CA_SIZES_RECORDED ? &recording_ops : &forgetting_ops},
-  };
+  self->base.ops = sizes == CA_SIZES_RECORDED ? &recording_ops : &forgetting_ops;
   if (!is_usable(range, block_size) || !lay_out(self, range, ca_log2_floor(block_size), sizes)) {
+    hold_nothing(self);
     return false;
   }
+  self->source = NULL;
   ca_bit_set_reset(self);
   return true;
 }
@@ -407,34 +410,32 @@ void ca_bit_set_reset(ca_bit_set *self) {
   if (self->map.count == 0) {
     return;
   }
-  ca_free_map_fill(&self->map);
-  memset(self->live, 0, self->map.index.word_count * sizeof *self->live);
+  ca_free_map_reset(&self->map);
   if (self->borders != NULL) {
-    memset(self->borders, 0xFF, border_words(self->map.count) * sizeof *self->borders);
+    self->borders[0] = UINT64_MAX;
   }
-  self->bits = 0;
-  self->word = CA_FREE_MAP_NONE;
-  self->given_bits = 0;
-  self->given_word = CA_FREE_MAP_NONE;
-  self->waiting_count = 0;
+  self->plain = 0;
+  self->last = NULL;
+  self->current = no_word(self);
+  self->current_begin = NULL;
   ca_poison(self->begin, ca_bit_set_capacity(self));
 }
 
 void ca_bit_set_destroy(ca_bit_set *self) {
-  if (!ca_block_is_none(self->range)) {
-    ca_unpoison(self->range.ptr, self->range.size);
-    if (self->source != NULL) {
-      ca_source_release(self->source, self->range);
+  const ca_block range = self->range;
+  ca_source *const source = self->source;
+  hold_nothing(self);
+  if (!ca_block_is_none(range)) {
+    ca_unpoison(range.ptr, range.size);
+    if (source != NULL) {
+      ca_source_release(source, range);
     }
   }
-  *self = (ca_bit_set){.base = self->base};
 }
 
 size_t ca_bit_set_live(const ca_bit_set *self) {
-  size_t live = 0;
-  for (size_t word = 0; word < self->map.index.word_count; word++) {
-    live += ca_bits_count(self->live[word]);
-  }
+  const size_t count = self->map.count == 0 ? 0 : ca_free_map_count_free(&self->map);
+  const size_t live = self->map.count - count - (self->last != NULL);
   return live << self->block_shift;
 }
 
@@ -442,87 +443,53 @@ size_t ca_bit_set_live(const ca_bit_set *self) {
 
 static bool is_laid_out(const ca_bit_set *self) {
   ca_bit_set right = {.base = self->base};
-  if (!is_usable(self->range, self->block_mask + 1) ||
-      !lay_out(&right, self->range, ca_log2_floor(self->block_mask + 1),
+  if (!is_usable(self->range, self->block_size) ||
+      !lay_out(&right, self->range, ca_log2_floor(self->block_size),
                self->base.ops == &recording_ops ? CA_SIZES_RECORDED : CA_SIZES_FORGOTTEN)) {
     return false;
   }
   const ca_run_index *const index = &self->map.index;
   return self->begin == right.begin && self->block_shift == right.block_shift &&
-         self->live == right.live && self->borders == right.borders &&
-         self->map.words == right.map.words && self->map.count == right.map.count &&
-         index->sets == right.map.index.sets && index->lengths == right.map.index.lengths &&
+         self->borders == right.borders && self->map.words == right.map.words &&
+         self->map.count == right.map.count && index->sets == right.map.index.sets &&
+         index->lengths == right.map.index.lengths &&
          index->word_count == right.map.index.word_count &&
          index->set_words == right.map.index.set_words &&
          index->level_count == right.map.index.level_count &&
-         memcmp(index->level_begin, right.map.index.level_begin, sizeof index->level_begin) == 0;
+         memcmp(index->level_begin, right.map.index.level_begin,
+                index->level_count * sizeof *index->level_begin) == 0;
 }
 
 static bool front_holds(const ca_bit_set *self) {
-  if (self->waiting_count > CA_BIT_SET_WAITING) {
+  const size_t out = self->map.out;
+  if (self->plain != (self->borders == NULL ? self->map.known : 0)) {
     return false;
   }
-  if (self->given_word == CA_FREE_MAP_NONE
-          ? self->given_bits != 0
-          : self->given_word >= self->map.index.word_count || self->given_word == self->word ||
-                self->map.words[self->given_word] != 0) {
-    return false;
+  if (out == CA_FREE_MAP_NONE) {
+    return self->current == no_word(self);
   }
-  if (self->word == CA_FREE_MAP_NONE) {
-    return self->bits == 0;
-  }
-  return self->word < self->map.index.word_count && self->map.words[self->word] == 0 &&
-         self->word_begin == address_of(self, self->word * 64);
+  return self->current == self->map.words + out &&
+         self->current_begin == address_of(self, out * 64);
 }
 
-static uint64_t free_in(const ca_bit_set *self, size_t word) {
-  return word == self->word         ? self->bits
-         : word == self->given_word ? self->given_bits
-                                    : self->map.words[word];
-}
-
-/* Whether each entry of `waiting` is a block, and is nowhere else. */
-static bool waiting_hold(const ca_bit_set *self) {
-  for (uint32_t i = 0; i < self->waiting_count; i++) {
-    const size_t block = self->waiting[i];
-    const size_t word = block / 64;
-    if (block >= self->map.count ||
-        ((free_in(self, word) | self->live[word]) >> (block % 64) & 1) != 0) {
-      return false;
-    }
-    for (uint32_t other = 0; other < i; other++) {
-      if (self->waiting[other] == block) {
-        return false;
-      }
-    }
+static bool last_holds(const ca_bit_set *self) {
+  if (self->last == NULL) {
+    return true;
   }
-  return true;
-}
-
-static bool blocks_hold(const ca_bit_set *self) {
-  size_t total = self->waiting_count;
-  for (size_t word = 0; word < self->map.index.word_count; word++) {
-    const uint64_t any = free_in(self, word) | self->live[word];
-    const size_t left = self->map.count - word * 64;
-    if ((free_in(self, word) & self->live[word]) != 0 || (left < 64 && any >> left != 0)) {
-      return false;
-    }
-    total += ca_bits_count(any);
-  }
-  return total == self->map.count;
+  const size_t block = ca_bit_set_block_at(self, self->last);
+  return block < self->map.known && !ca_free_map_is_free(&self->map, block) &&
+         (self->borders == NULL || (has_border(self, block) && has_border(self, block + 1)));
 }
 
 static bool borders_hold(const ca_bit_set *self) {
-  const size_t words = border_words(self->map.count);
-  if (!ca_bit_set_has_border(self, 0) || !ca_bit_set_has_border(self, self->map.count)) {
+  const size_t known = self->map.known;
+  if (!has_border(self, 0) || !has_border(self, known)) {
     return false;
   }
-  for (size_t word = 0; word < self->map.index.word_count; word++) {
-    const size_t left = self->map.count - word * 64;
-    const uint64_t dead = ~self->live[word] & ca_bits_low(left < 64 ? (unsigned)left : 64U);
+  for (size_t word = 0; word < self->map.index.known; word++) {
     const uint64_t below = self->borders[word];
-    const uint64_t next = word + 1 < words ? self->borders[word + 1] : 0;
-    if ((dead & ~(below & (below >> 1 | next << 63))) != 0) {
+    const uint64_t next = word + 1 < border_words(known) ? self->borders[word + 1] : 0;
+    if ((self->map.words[word] & ~(below & (below >> 1 | next << 63))) != 0) {
       return false;
     }
   }
@@ -532,8 +499,9 @@ static bool borders_hold(const ca_bit_set *self) {
 static bool op_check(const ca_allocator *base) {
   const ca_bit_set *const self = from_const_base(base);
   if (self->map.count == 0) {
-    return ca_block_is_none(self->range) && self->bits == 0 && self->waiting_count == 0;
+    return ca_block_is_none(self->range) && self->block_size == 0 && self->map.known == 0 &&
+           self->last == NULL;
   }
   return is_laid_out(self) && ca_free_map_check(&self->map) && front_holds(self) &&
-         waiting_hold(self) && blocks_hold(self) && (self->borders == NULL || borders_hold(self));
+         (self->borders == NULL || borders_hold(self)) && last_holds(self);
 }

@@ -4,24 +4,31 @@
  *             blocks that hold it. A bit a block tells whether it's free, and an index of the
  *             longest free run in each word of 64 bits finds a place at once (free_map.h). The bits
  *             stand behind the blocks, so blocks are never touched. Single blocks come from one
- * word at a time, whose bits are held in the allocator itself; the blocks of a word that is being
- * emptied go into a second such word. Cost        one block, allocate and deallocate: O(1), a few
- * instructions; once in up to 64 times O(log64 blocks). A run of up to 64 blocks: O(log64 blocks),
- * nothing is scanned. A longer run: O(blocks of it / 64), and allocation visits the free areas of
- * 64 and more blocks that are too short for it. An alignment above the block size: the words that
- * have a free run of the length are visited in turn. grow, shrink: O(blocks that change hands /
- * 64). init, reset: a memset of 2 1/8 bits a block (3 1/8 with sizes recorded), and of 1/64 bit a
- * block for each length of free run there is. Overhead    a request is rounded up to the block
- * size. Per block 3 1/6 bits, 4 1/6 with sizes recorded, but at least 550 bytes a range; up to
- * block_size - 1 bytes to align the range. Alignment   any power of two: up to the block size
- * always; above it while a free run begins at such an address. Errors      none iff no free run of
- * the length begins at the alignment, or size exceeds the range. Grow: also iff the blocks behind
- * aren't free. It never asks the source again. Misuse      freeing a free block ("double free",
- * also where it never was allocated), a pointer outside the range or inside a block ("not a block")
- * are reported by name in every build; with sizes recorded also a pointer into the middle of a run
- * ("not a block") and a size that doesn't fit ("wrong size"). Ownership   the source must outlive
- * the allocator; destroy() returns the range to it. Threads     not thread-safe. Statistics
- * ca_bit_set_live(), derived from the bits. A peak would cost every call: see adaptors/tracking.
+ *             word at a time, and the block freed last waits in front of all of them.
+ * Cost        one block, allocate and deallocate: O(1), a few instructions; once in up to 64 times
+ *             O(log64 blocks). A run of up to 64 blocks: O(log64 blocks), amortised: words that got
+ *             single blocks back are looked at when a run isn't found without them. A longer run:
+ *             O(blocks of it / 64), and allocation visits the free areas of 64 and more blocks that
+ *             are too short for it. An alignment above the block size: the words that have a free
+ *             run of the length are visited in turn. grow, shrink: O(blocks that change hands /
+ *             64). init, reset, destroy: O(1); bits are written when their blocks are first
+ *             needed, and for each length of free run there is, 1/64 bit a block when it's first
+ *             met.
+ * Overhead    a request is rounded up to the block size. Per block 2 1/6 bits, 3 1/6 with sizes
+ *             recorded, but at least 550 bytes a range; up to block_size - 1 bytes to align the
+ *             range.
+ * Alignment   any power of two: up to the block size always; above it while a free run begins at
+ *             such an address.
+ * Errors      none iff no free run of the length begins at the alignment, or size exceeds the
+ *             range. Grow: also iff the blocks behind aren't free. It never asks the source again.
+ * Misuse      freeing a free block ("double free", also where it never was allocated), a pointer
+ *             outside the range or inside a block ("not a block") are reported by name in every
+ *             build; with sizes recorded also a pointer into the middle of a run ("not a block")
+ *             and a size that doesn't fit ("wrong size").
+ * Ownership   the source must outlive the allocator; destroy() returns the range to it.
+ * Threads     not thread-safe.
+ * Statistics  ca_bit_set_live(), derived from the bits. A peak would cost every call: see
+ *             adaptors/tracking.
  */
 #ifndef CONTEXT_ALLOCATOR_ALLOCATORS_BIT_SET_BIT_SET_H_
 #define CONTEXT_ALLOCATOR_ALLOCATORS_BIT_SET_BIT_SET_H_
@@ -39,33 +46,27 @@ extern "C" {
 /* The smallest block size: what AddressSanitizer can tell apart. */
 #define CA_BIT_SET_BLOCK_SIZE_MIN ((size_t)8)
 
-/* How many freed blocks wait to serve again before the map hears of them. */
-enum { CA_BIT_SET_WAITING = 16 };
-
 #define CA_BIT_SET_COUNT_MAX ((size_t)UINT32_MAX)
 
 /* Invariant: everything is where the layout of `range` puts it, and the map's invariant holds.
- * `word` and `given_word`, if they aren't CA_FREE_MAP_NONE, are different words of the map, checked
- * out: no bit of them is set there; else bits and given_bits are 0. word_begin is the address of
- * the first block of `word`. Each block is in exactly one of these: `live`, the map, bits,
- * given_bits, the first waiting_count entries of `waiting`; and nothing from `count` on in any of
- * them. With sizes recorded, bits 0 and `count` of `borders` are set, and so are both bits beside
- * each block that isn't live. A count of 0 holds nothing: range is none then. All-zero may be
- * destroyed and direct calls made. The members are for this header's inline functions only. */
+ * `current` is the map's word that is checked out, and current_begin the address of that word's
+ * first block; or `current` is the word behind the map's last one, which is 0. `last`, if not NULL,
+ * is a block below `known` that is free, though the map takes it for allocated. `plain` is
+ * `known`, or 0 with sizes recorded. With sizes recorded,
+ * the words of `borders` up to and with the one that the first block beyond `known` has its bit in
+ * hold no garbage: there bits 0 and `count` are set, and so are both bits beside each free block. A
+ * count of 0 holds nothing: range is none then, block_size and the map's `known` are 0. All-zero may
+ * be destroyed and direct calls made. The members are for this header's inline functions only. */
 typedef struct ca_bit_set {
-  ca_allocator base;      /* First. */
-  uint64_t bits;          /* The free blocks of the word that single blocks come from .. */
-  char *word_begin;       /* .. where its first block stands .. */
-  size_t word;            /* .. and which it is. */
-  size_t block_mask;      /* Block size - 1. */
-  char *begin;            /* The first block, aligned to the block size. */
-  uint64_t *live;         /* Bit i: block i is a caller's. */
-  uint64_t *borders;      /* Bit i: no allocation reaches across from block i - 1 to i. Or NULL. */
-  unsigned block_shift;   /* log2(block size). */
-  uint32_t waiting_count; /* Freed single blocks, the newest last, that serve first. */
-  uint32_t waiting[CA_BIT_SET_WAITING];
-  uint64_t given_bits; /* The free blocks of the word that the last ones that waited went to .. */
-  size_t given_word;   /* .. and which it is. */
+  ca_allocator base;    /* First. */
+  char *last;           /* The block freed last, if it's free still. */
+  uint64_t *current;    /* The word that single blocks come from .. */
+  char *current_begin;  /* .. and where its first block stands. */
+  char *begin;          /* The first block, aligned to the block size. */
+  size_t block_size;    /* A power of two. */
+  size_t plain;         /* Blocks below it are freed by their bits alone. */
+  unsigned block_shift; /* log2(block_size). */
+  uint64_t *borders;    /* Bit i: no allocation reaches across from block i - 1 to i. Or NULL. */
   ca_free_map map;
   ca_block range;    /* As it was given, whole. */
   ca_source *source; /* What gets it back; NULL where it's the caller's. */
@@ -84,7 +85,7 @@ bool ca_bit_set_init_range(ca_bit_set *self, ca_block range, size_t block_size, 
 /* Gives the range back. Blocks still held by callers become invalid. Twice is harmless. */
 void ca_bit_set_destroy(ca_bit_set *self);
 
-/* Forgets every block at once and keeps the range. */
+/* Forgets every block at once and keeps the range. O(1). */
 void ca_bit_set_reset(ca_bit_set *self);
 
 /* The allocator interface of *self; valid as long as *self is. */
@@ -109,58 +110,47 @@ static inline size_t ca_bit_set_block_at(const ca_bit_set *self, const void *ptr
   return offset >> self->block_shift | offset << (-self->block_shift & 63);
 }
 
-static inline bool ca_bit_set_has_border(const ca_bit_set *self, size_t block) {
-  return self->borders[block / 64] >> (block % 64) & 1;
-}
-
-/* Whether nothing that was recorded says that the block is a part of a run. */
-static inline bool ca_bit_set_stands_alone(const ca_bit_set *self, size_t block) {
-  return self->borders == NULL ||
-         (ca_bit_set_has_border(self, block) && ca_bit_set_has_border(self, block + 1));
-}
-
 /* ca_allocate() for callers that know what they hold. */
 static inline ca_block ca_bit_set_allocate(ca_bit_set *self, size_t size, size_t align) {
-  char *ptr;
-  if (CA_UNLIKELY(((size - 1) | (align - 1)) > self->block_mask)) {
+  if (CA_UNLIKELY(((size - 1) | (align - 1)) >= self->block_size)) {
     return ca_bit_set_allocate_run(self, size, align);
   }
-  if (self->waiting_count > 0) {
-    const size_t block = self->waiting[--self->waiting_count];
-    ptr = self->begin + (block << self->block_shift);
-    self->live[block / 64] |= UINT64_C(1) << (block % 64);
+  char *ptr = self->last;
+  if (ptr != NULL) {
+    self->last = NULL;
   } else {
-    const uint64_t bits = self->bits;
+    const uint64_t bits = *self->current;
     if (CA_UNLIKELY(bits == 0)) {
       return ca_bit_set_allocate_run(self, size, align);
     }
-    ptr = self->word_begin + ((size_t)ca_bits_lowest(bits) << self->block_shift);
-    self->bits = ca_bits_clear_lowest(bits);
-    self->live[self->word] |= bits ^ self->bits;
+    ptr = self->current_begin + ((size_t)ca_bits_lowest(bits) << self->block_shift);
+    *self->current = ca_bits_clear_lowest(bits);
   }
-  ca_unpoison(ptr, self->block_mask + 1);
-  return ca_block_make(ptr, self->block_mask + 1);
+  ca_unpoison(ptr, self->block_size);
+  return ca_block_make(ptr, self->block_size);
 }
 
 /* ca_deallocate() for callers that know what they hold. */
 static inline void ca_bit_set_deallocate(ca_bit_set *self, void *ptr, size_t size) {
   const size_t block = ca_bit_set_block_at(self, ptr);
-  const uint64_t bit = UINT64_C(1) << (block % 64);
-  if (CA_UNLIKELY(size - 1 > self->block_mask || block >= self->map.count ||
-                  (self->live[block / 64] & bit) == 0 || !ca_bit_set_stands_alone(self, block))) {
+  if (CA_UNLIKELY(block >= self->plain || size - 1 >= self->block_size)) {
     ca_bit_set_deallocate_run(self, ptr, size);
     return;
   }
-  if (block / 64 == self->given_word) {
-    self->given_bits |= bit;
-  } else if (CA_LIKELY(self->waiting_count < CA_BIT_SET_WAITING)) {
-    self->waiting[self->waiting_count++] = (uint32_t)block;
-  } else {
+  uint64_t *const word = &self->map.words[block / 64];
+  const uint64_t before = *word;
+  const uint64_t after = before | UINT64_C(1) << (block % 64);
+  if (CA_UNLIKELY(after == before || ptr == (void *)self->last)) {
     ca_bit_set_deallocate_run(self, ptr, size);
     return;
   }
-  self->live[block / 64] &= ~bit;
-  ca_poison(ptr, self->block_mask + 1);
+  ca_poison(ptr, self->block_size);
+  if (CA_UNLIKELY(self->last == NULL)) { /* Not seldom; but the other case is the slower one. */
+    self->last = (char *)ptr;
+    return;
+  }
+  *word = after;
+  ca_free_map_note_put(&self->map, block / 64);
 }
 
 #ifdef __cplusplus

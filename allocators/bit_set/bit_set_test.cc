@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <vector>
@@ -49,7 +50,7 @@ class BitSetTest : public testing::TestWithParam<ca_sizes> {
  protected:
   // 15 words of blocks, none of them in part.
   BitSetTest() {
-    const std::size_t size = 960 * kBlock + 775 + (GetParam() == CA_SIZES_RECORDED ? 128 : 0);
+    const std::size_t size = 960 * kBlock + 663 + (GetParam() == CA_SIZES_RECORDED ? 128 : 0);
     EXPECT_TRUE(ca_bit_set_init_range(&set_, ca_block_make(memory_, size), kBlock, GetParam()));
     EXPECT_EQ(Count(), 960U);
   }
@@ -252,6 +253,7 @@ TEST_P(BitSetTest, TinyAndMisalignedRangesAreNeverOverrun) {
 TEST_P(BitSetTest, CheckFindsDamageAndDoesNotFollowIt) {
   Allocate(3);
   void *single = Allocate(1);
+  Allocate(3);  // In the word behind, since the first one is checked out.
   ASSERT_TRUE(Check());
   const ca_bit_set right = set_;
   const auto found = [&] {
@@ -270,34 +272,25 @@ TEST_P(BitSetTest, CheckFindsDamageAndDoesNotFollowIt) {
   EXPECT_TRUE((set_.range = ca_block_make(reinterpret_cast<void *>(16), SIZE_MAX), found()));
   EXPECT_TRUE((set_.range.size -= kBlock * 70, found()));
   EXPECT_TRUE((set_.begin += kBlock, found()));
-  EXPECT_TRUE((set_.block_mask = 62, found()));
+  EXPECT_TRUE((set_.block_size = 63, found()));
   EXPECT_TRUE((set_.block_shift = 7, found()));
-  EXPECT_TRUE((set_.word = 5000, found()));
-  EXPECT_TRUE((set_.word = 3, found()));
-  EXPECT_TRUE((set_.word = CA_FREE_MAP_NONE, found()));
-  EXPECT_TRUE((set_.word_begin += kBlock, found()));
-  EXPECT_TRUE((set_.given_word = 5000, found()));
-  EXPECT_TRUE((set_.given_word = set_.word, found()));
-  EXPECT_TRUE((set_.given_word = 7, found()));
-  EXPECT_TRUE((set_.given_bits = 1, found()));
-  EXPECT_TRUE((set_.waiting_count = 1, found()));
-  EXPECT_TRUE((set_.waiting_count = 17, found()));
-  EXPECT_TRUE((set_.live++, found()));
-  EXPECT_TRUE((set_.waiting_count = 1, set_.waiting[0] = 960, found()));
-  EXPECT_TRUE((set_.waiting_count = 1, set_.waiting[0] = 500, found())) << "free as well";
-  EXPECT_TRUE((set_.waiting_count = 2, set_.waiting[0] = set_.waiting[1] = 3, found()));
+  EXPECT_TRUE((set_.plain++, found()));
+  EXPECT_TRUE((set_.current++, found()));
+  EXPECT_TRUE((set_.current_begin += kBlock, found()));
+  EXPECT_TRUE((set_.map.out = 5000, found()));
+  EXPECT_TRUE((set_.map.out = CA_FREE_MAP_NONE, found()));
+  EXPECT_TRUE((set_.map.known += 64, found()));
+  EXPECT_TRUE((set_.borders++, found()));
+  EXPECT_TRUE((set_.last = memory_ + 50 * kBlock, found())) << "free as well";
+  EXPECT_TRUE((set_.last = memory_ + 960 * kBlock, found()));
+  EXPECT_TRUE((set_.last = memory_ + 1, found()));
   EXPECT_TRUE((set_.map.index.used = 0, found()));
-  set_.live[0] ^= 1;
-  EXPECT_FALSE(Check()) << "a block that is nowhere";
-  set_.live[0] ^= 1;
-  set_.live[9] ^= 1;
-  EXPECT_FALSE(Check()) << "a block that is both live and free";
-  set_.live[9] ^= 1;
-  set_.map.words[7] = 5;
+  set_.map.words[1] ^= 1ULL << 40;
   EXPECT_FALSE(Check());
-  set_.map.words[7] = ~std::uint64_t{0};
+  set_.map.words[1] ^= 1ULL << 40;
   EXPECT_TRUE(Check());
   Free(single, 1);
+  EXPECT_TRUE(Check());
 }
 
 TEST_P(BitSetTest, DirectCallsAndTheTableDoTheSame) {
@@ -377,15 +370,53 @@ TEST_P(BitSetDeathTest, ADoubleFreeIsReportedWhereverTheBlockIsKept) {
   std::vector<void *> blocks;
   for (int i = 0; i < 300; ++i) blocks.push_back(Allocate(1));
   for (int i = 0; i < 40; ++i) Free(blocks[70 + i], 1);
-  ASSERT_EQ(set_.given_word, 1U);
-  EXPECT_DEATH(Free(blocks[70], 1), "double free") << "in the word given back last";
-  EXPECT_TRUE(Check());
-  EXPECT_DEATH(Free(blocks[109], 1), "double free") << "waiting";
+  ASSERT_EQ(set_.last, blocks[70]);
+  EXPECT_DEATH(Free(blocks[70], 1), "double free") << "the one freed last";
+  EXPECT_DEATH(ca_bit_set_deallocate(&set_, blocks[70], 1), "double free");
+  EXPECT_DEATH(Free(blocks[109], 1), "double free") << "in the map";
   EXPECT_DEATH(Free(memory_ + 310 * kBlock, 1), "double free") << "in the word checked out";
+  EXPECT_DEATH(Free(memory_ + 320 * kBlock, 1), "double free") << "in a word never used";
   EXPECT_DEATH(Free(blocks[105], 5), "double free");
-  EXPECT_DEATH(Free(blocks[68], 3), "wrong size") << "free behind";
-  Free(blocks[200], 1);
-  EXPECT_DEATH(Free(blocks[199], 2), "wrong size") << "waiting behind";
+  EXPECT_DEATH(Free(blocks[68], 3), "wrong size") << "freed last, behind";
+  EXPECT_DEATH(Free(blocks[69], 100), "wrong size") << "free behind";
+  EXPECT_DEATH(Free(blocks[299], 100), "wrong size") << "never used, behind";
+  EXPECT_TRUE(Check());
+}
+
+// In a range that is full, what waits in front must still be found as a run, and grown into.
+TEST_P(BitSetTest, TheBlockFreedLastIsAPartOfRunsToo) {
+  std::vector<void *> blocks;
+  for (std::size_t i = 0; i < Count(); ++i) blocks.push_back(Allocate(1));
+  for (const std::size_t at : {100, 63, 64, 0}) {
+    Free(blocks[at], 1);
+    ASSERT_EQ(set_.last, blocks[at]);
+    Free(blocks[at + 1], 1);
+    ASSERT_EQ(Allocate(2), blocks[at]);
+    ASSERT_TRUE(Check());
+    ca_shrink(allocator(), blocks[at], 2 * kBlock, kBlock, 16, CA_MOVE_NEVER);
+    ASSERT_EQ(set_.last, blocks[at + 1]);
+    Free(blocks[at + 2], 1);
+    ASSERT_FALSE(
+        ca_block_is_none(ca_grow(allocator(), blocks[at], kBlock, 3 * kBlock, 16, CA_MOVE_NEVER)));
+    ASSERT_EQ(set_.last, nullptr);
+    ASSERT_TRUE(Check());
+    Free(blocks[at], 3);
+    for (int i = 0; i < 3; ++i) ASSERT_NE(Allocate(1), nullptr);
+  }
+  EXPECT_EQ(ca_bit_set_live(&set_), ca_bit_set_capacity(&set_));
+}
+
+TEST_P(BitSetTest, InitAndResetWriteNoMoreThanAFewWords) {
+  std::vector<unsigned char> memory(1 << 20, 0x5A);
+  ca_bit_set set;
+  ASSERT_TRUE(
+      ca_bit_set_init_range(&set, ca_block_make(memory.data(), memory.size()), kBlock, GetParam()));
+  const auto written = [&] {
+    return memory.size() - std::count(memory.begin(), memory.end(), 0x5A);
+  };
+  ca_bit_set_reset(&set);
+  EXPECT_LE(written(), 24U);
+  ca_bit_set_destroy(&set);
 }
 
 TEST_P(BitSetDeathTest, AnInteriorOrWildPointerIsReported) {
@@ -454,6 +485,8 @@ TEST(BitSetRecordingTest, CheckFindsAFreeBlockInsideARun) {
   ASSERT_TRUE(
       ca_bit_set_init_range(&set, ca_block_make(memory, sizeof memory), kBlock, CA_SIZES_RECORDED));
   ca_allocator *allocator = ca_bit_set_allocator(&set);
+  const std::size_t size = ca_bit_set_capacity(&set);
+  ca_deallocate(allocator, ca_allocate(allocator, size, 16).ptr, size, 16);
   for (const std::size_t border : {std::size_t{64}, std::size_t{100}, set.map.count}) {
     set.borders[border / 64] ^= std::uint64_t{1} << (border % 64);
     EXPECT_FALSE(allocator->ops->check(allocator)) << border;

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "base/check.h"
-
 size_t ca_free_map_bytes(size_t count) {
   const size_t words = ca_free_map_word_count(count);
   return (words + 1 + ca_run_index_words(words)) * sizeof(uint64_t) + words;
@@ -14,31 +12,37 @@ void ca_free_map_init(ca_free_map *self, void *storage, size_t count) {
   uint64_t *const sets = (uint64_t *)storage + words + 1;
   self->words = storage;
   self->count = count;
+  self->known = 0;
+  self->out = CA_FREE_MAP_NONE;
+  self->put = CA_FREE_MAP_NONE;
   ca_run_index_init(&self->index, sets, NULL, words);
-  self->index.lengths = (unsigned char *)(sets + CA_RUN_LENGTHS * self->index.set_words);
+  self->index.lengths = (unsigned char *)(sets + (CA_RUN_LENGTHS + 1) * self->index.set_words);
 }
 
-void ca_free_map_fill(ca_free_map *self) {
-  const size_t words = self->index.word_count;
-  const unsigned tail = (unsigned)((self->count - 1) % 64) + 1;
-  memset(self->words, 0xFF, words * sizeof *self->words);
-  self->words[words - 1] = ca_bits_low(tail);
-  self->words[words] = 0;
-  ca_run_index_fill(&self->index, tail);
+void ca_free_map_reset(ca_free_map *self) {
+  ca_run_index_reset(&self->index);
+  self->known = 0;
+  self->out = CA_FREE_MAP_NONE;
+  self->put = CA_FREE_MAP_NONE;
+  self->words[0] = 0;
+  self->words[self->index.word_count] = 0;
+}
+
+/* The bits of the next word, as far as runs may reach into it. */
+static inline uint64_t bits_behind(const ca_free_map *self, size_t word) {
+  return CA_UNLIKELY(word + 1 == self->out) ? 0 : self->words[word + 1];
 }
 
 /* What the index has to say of the word. */
 static inline unsigned longest_from(const ca_free_map *self, size_t word) {
-  const uint64_t bits = self->words[word];
-  if (bits == 0) {
+  if (CA_UNLIKELY(word == self->out)) {
     return 0;
   }
+  const uint64_t bits = self->words[word];
   const unsigned inside = ca_bits_longest_run(bits);
   const unsigned at_top = ca_bits_run_at_top(bits);
-  if (at_top == 0) {
-    return inside;
-  }
-  const unsigned across = at_top + ca_bits_run_at_bottom(self->words[word + 1]);
+  unsigned across = at_top + ca_bits_run_at_bottom(bits_behind(self, word));
+  across = at_top == 0 ? 0 : across;
   const unsigned longest = across > inside ? across : inside;
   return longest < 64 ? longest : 64;
 }
@@ -72,46 +76,90 @@ void ca_free_map_give(ca_free_map *self, size_t first, size_t length) {
   settle_range(self, first, length);
 }
 
-/* The run that has grown is the one around the block: if it's not longer than the word's longest,
- * nothing is to be told. */
-void ca_free_map_give_one(ca_free_map *self, size_t block) {
-  const size_t word = block / 64;
-  const unsigned at = (unsigned)(block % 64);
-  const uint64_t bits = self->words[word] | UINT64_C(1) << at;
-  self->words[word] = bits;
-  const unsigned below = ca_bits_run_at_top(bits << (63 - at));
-  const unsigned above = ca_bits_run_at_bottom(bits >> at);
-  unsigned length = below + above - 1;
-  if (CA_UNLIKELY(at + above == 64)) {
-    length += ca_bits_run_at_bottom(self->words[word + 1]);
-    length = length < 64 ? length : 64;
+static inline size_t take_stale(ca_free_map *self) {
+  self->put = CA_FREE_MAP_NONE;
+  return ca_run_index_take_stale(&self->index);
+}
+
+/* Puts one stale word right; whether there was one. */
+static bool settle_stale(ca_free_map *self) {
+  const size_t word = take_stale(self);
+  if (word == CA_RUN_INDEX_NONE) {
+    return false;
   }
-  if (length > self->index.lengths[word]) {
-    ca_run_index_move(&self->index, word, length);
-  }
-  if (CA_UNLIKELY(below == at + 1)) {
-    settle_before(self, word);
+  settle(self, word);
+  settle_before(self, word);
+  return true;
+}
+
+/* Writes down what is known of the next words: that all of their blocks are free. */
+static void know_words(ca_free_map *self, size_t words, unsigned length) {
+  const size_t first = self->index.known;
+  const size_t end = first + words;
+  const unsigned tail = (unsigned)((self->count - 1) % 64) + 1;
+  memset(self->words + first, 0xFF, words * sizeof *self->words);
+  self->words[end] = 0;
+  ca_run_index_extend(&self->index, words, length);
+  self->known = end * 64;
+  if (end == self->index.word_count) {
+    self->words[end - 1] = ca_bits_low(tail);
+    self->known = self->count;
   }
 }
 
-uint64_t ca_free_map_check_out(ca_free_map *self, size_t word) {
-  const uint64_t bits = self->words[word];
-  self->words[word] = 0;
-  ca_run_index_put(&self->index, word, 0);
-  if (bits & 1) {
-    settle_before(self, word);
-  }
-  return bits;
+static void know_free(ca_free_map *self, size_t words) {
+  const size_t first = self->index.known;
+  know_words(self, words, 64);
+  settle(self, self->index.known - 1);
+  settle_before(self, first);
 }
 
-void ca_free_map_check_in(ca_free_map *self, size_t word, uint64_t bits) {
-  if (bits != 0) {
-    self->words[word] = bits;
+void ca_free_map_know(ca_free_map *self, size_t end) {
+  if (end > self->known) {
+    know_free(self, ca_free_map_word_count(end) - self->index.known);
+  }
+}
+
+/* The word that is out goes to the index, whatever is free in it. */
+void ca_free_map_check_in(ca_free_map *self) {
+  const size_t word = self->out;
+  self->out = CA_FREE_MAP_NONE;
+  if (word != CA_FREE_MAP_NONE && self->words[word] != 0) {
     settle(self, word);
-    if (bits & 1) {
+    settle_before(self, word);
+  }
+}
+
+/* A word, which the index forgets, with a free block. */
+static size_t word_for_singles(ca_free_map *self) {
+  size_t word;
+  while ((word = take_stale(self)) != CA_RUN_INDEX_NONE) {
+    if (self->words[word] != 0) {
+      return word;
+    }
+  }
+  const unsigned shortest = ca_run_index_fitting(&self->index, 1);
+  if (shortest != 0) {
+    return ca_run_index_first(&self->index, shortest);
+  }
+  if (self->index.known == self->index.word_count) {
+    return CA_FREE_MAP_NONE;
+  }
+  know_words(self, 1, 0);
+  return self->index.known - 1;
+}
+
+size_t ca_free_map_check_out(ca_free_map *self) {
+  ca_free_map_check_in(self);
+  const size_t word = word_for_singles(self);
+  if (word != CA_FREE_MAP_NONE) {
+    self->out = word;
+    ca_run_index_put(&self->index, word, 0);
+    if (self->words[word] & 1) {
       settle_before(self, word);
     }
   }
+  return word;
 }
 
 /* The blocks of the word at which a run may begin. */
@@ -128,16 +176,23 @@ static uint64_t places_in(ca_free_map_places places, size_t word) {
   return bits << first;
 }
 
+/* The lowest block of the word at which such a run begins, if there is one. */
+static inline size_t find_within(const ca_free_map *self, size_t word, unsigned length,
+                                 uint64_t places) {
+  const uint64_t starts =
+      ca_bits_run_starts(self->words[word], bits_behind(self, word), length) & places;
+  return starts == 0 ? CA_FREE_MAP_NONE : word * 64 + ca_bits_lowest(starts);
+}
+
 /* Up to 64 blocks, within a word and the next one. */
 static size_t find_short(const ca_free_map *self, unsigned length, ca_free_map_places places) {
   for (unsigned longest = ca_run_index_fitting(&self->index, length); longest != 0;
        longest = longest == 64 ? 0 : ca_run_index_fitting(&self->index, longest + 1)) {
     size_t word = ca_run_index_next(&self->index, longest, 0);
     while (word != CA_RUN_INDEX_NONE) {
-      const uint64_t starts = ca_bits_run_starts(self->words[word], self->words[word + 1], length) &
-                              places_in(places, word);
-      if (starts != 0) {
-        return word * 64 + ca_bits_lowest(starts);
+      const size_t first = find_within(self, word, length, places_in(places, word));
+      if (first != CA_FREE_MAP_NONE) {
+        return first;
       }
       word = ca_run_index_next(&self->index, longest, word + 1);
     }
@@ -145,43 +200,67 @@ static size_t find_short(const ca_free_map *self, unsigned length, ca_free_map_p
   return CA_FREE_MAP_NONE;
 }
 
+/* Where the set bits from `begin` on end, or the word that is out begins; at `end` at the latest. */
+static size_t end_of_run(const ca_free_map *self, size_t begin, size_t end) {
+  const size_t clear = ca_words_next_clear(self->words, ca_free_map_word_count(end), begin);
+  const bool is_cut = self->out > begin / 64 && self->out < ca_free_map_word_count(clear);
+  return is_cut ? self->out * 64 : clear;
+}
+
 /* More than 64 blocks: such a run leaves its first word by the top, and that word's length is 64.
  */
 static size_t find_long(const ca_free_map *self, size_t length, ca_free_map_places places) {
-  const size_t word_count = self->index.word_count;
   size_t word = ca_run_index_next(&self->index, 64, 0);
   while (word != CA_RUN_INDEX_NONE) {
     const size_t begin = word * 64 + 64 - ca_bits_run_at_top(self->words[word]);
     const size_t first = begin + ((places.stride - begin - places.offset) & (places.stride - 1));
-    if (first > self->count || length > self->count - first) {
+    if (first > self->known || length > self->known - first) {
       break;
     }
-    const size_t words_needed = ca_free_map_word_count(first + length);
-    const size_t end = ca_words_next_clear(self->words, words_needed, begin);
+    const size_t end = end_of_run(self, begin, first + length);
     if (end >= first + length) {
       return first;
     }
-    word =
-        end / 64 < word_count ? ca_run_index_next(&self->index, 64, end / 64) : CA_RUN_INDEX_NONE;
+    word = end / 64 < self->index.known ? ca_run_index_next(&self->index, 64, end / 64)
+                                        : CA_RUN_INDEX_NONE;
   }
   return CA_FREE_MAP_NONE;
 }
 
-size_t ca_free_map_find(const ca_free_map *self, size_t length) {
+static size_t find_known(const ca_free_map *self, size_t length, ca_free_map_places places) {
   if (length > 64) {
-    return find_long(self, length, (ca_free_map_places){.stride = 1, .offset = 0});
+    return find_long(self, length, places);
+  }
+  if (places.stride > 1) {
+    return find_short(self, (unsigned)length, places);
   }
   const unsigned longest = ca_run_index_fitting(&self->index, (unsigned)length);
-  if (longest == 0) {
+  if (CA_UNLIKELY(longest == 0)) {
     return CA_FREE_MAP_NONE;
   }
-  const size_t word = ca_run_index_first(&self->index, longest);
-  return word * 64 + ca_bits_lowest(ca_bits_run_starts(self->words[word], self->words[word + 1],
-                                                       (unsigned)length));
+  return find_within(self, ca_run_index_first(&self->index, longest), (unsigned)length, UINT64_MAX);
 }
 
-size_t ca_free_map_find_placed(const ca_free_map *self, size_t length, ca_free_map_places places) {
-  return length > 64 ? find_long(self, length, places) : find_short(self, (unsigned)length, places);
+/* Looks again with more known: stale words put right, and then words that were never used. */
+static CA_COLD size_t find_further(ca_free_map *self, size_t length, ca_free_map_places places) {
+  const bool is_simple = length <= 64 && places.stride == 1;
+  size_t first = CA_FREE_MAP_NONE;
+  while (first == CA_FREE_MAP_NONE && settle_stale(self)) {
+    first = is_simple ? find_known(self, length, places) : first;
+  }
+  first = is_simple ? first : find_known(self, length, places);
+  while (first == CA_FREE_MAP_NONE && self->index.known < self->index.word_count) {
+    const size_t left = self->index.word_count - self->index.known;
+    const size_t wanted = ca_free_map_word_count(length) + (places.stride - 1) / 64;
+    know_free(self, wanted < left ? wanted : left);
+    first = find_known(self, length, places);
+  }
+  return first;
+}
+
+size_t ca_free_map_find(ca_free_map *self, size_t length, ca_free_map_places places) {
+  const size_t first = find_known(self, length, places);
+  return CA_LIKELY(first != CA_FREE_MAP_NONE) ? first : find_further(self, length, places);
 }
 
 bool ca_free_map_all_free(const ca_free_map *self, size_t first, size_t length) {
@@ -195,23 +274,39 @@ bool ca_free_map_all_taken(const ca_free_map *self, size_t first, size_t length)
 }
 
 size_t ca_free_map_count_free(const ca_free_map *self) {
-  size_t count = 0;
-  for (size_t word = 0; word < self->index.word_count; word++) {
+  size_t count = self->count - self->known;
+  for (size_t word = 0; word < self->index.known; word++) {
     count += ca_bits_count(self->words[word]);
   }
   return count;
 }
 
-bool ca_free_map_check(const ca_free_map *self) {
-  const size_t words = self->index.word_count;
-  const unsigned tail = (unsigned)((self->count - 1) % 64) + 1;
-  if ((self->words[words - 1] & ~ca_bits_low(tail)) != 0 || self->words[words] != 0) {
-    return false;
-  }
-  for (size_t word = 0; word < words; word++) {
-    if (self->index.lengths[word] != longest_from(self, word)) {
+static bool lengths_hold(const ca_free_map *self) {
+  for (size_t word = 0; word < self->index.known; word++) {
+    const unsigned said = self->index.lengths[word];
+    const unsigned right = longest_from(self, word);
+    const bool may_be_less =
+        word != self->out &&
+        (ca_run_index_is_stale(&self->index, word) ||
+         (word + 1 < self->index.known && ca_run_index_is_stale(&self->index, word + 1)));
+    if (said > right || (said < right && !may_be_less)) {
       return false;
     }
   }
-  return ca_run_index_check(&self->index);
+  return true;
+}
+
+bool ca_free_map_check(const ca_free_map *self) {
+  const size_t words = self->index.word_count;
+  const size_t known = self->index.known;
+  const unsigned tail = (unsigned)((self->count - 1) % 64) + 1;
+  if (known > words || self->known != (known == words ? self->count : known * 64) ||
+      self->words[known] != 0 || self->words[words] != 0 ||
+      (known == words && (self->words[words - 1] & ~ca_bits_low(tail)) != 0) ||
+      (self->out != CA_FREE_MAP_NONE && self->out >= known) ||
+      (self->put != CA_FREE_MAP_NONE &&
+       (self->put >= known || !ca_run_index_is_stale(&self->index, self->put)))) {
+    return false;
+  }
+  return ca_run_index_check(&self->index) && lengths_hold(self);
 }

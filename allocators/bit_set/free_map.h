@@ -2,15 +2,20 @@
  * the index by which a free run of any length is found.
  *
  * Idea        words of 64 bits; for each word the length of the longest free run that begins in it
- *             (it may end in the next word) is kept in a run index, exactly: so a run of up to 64
- *             blocks is found, or found not to exist, without looking at words that can't hold it.
- *             Of a longer run it is known that its first word has length 64.
- *             A word can be checked out: its owner then allocates and frees in a register's worth
- * of bits without telling the index, and the map takes its blocks for allocated. Cost        find
- * up to 64 blocks, check out, check in, give one: O(log64 words). take, give: O(length / 64 + log64
- * words). find of a longer or a specially aligned run: the areas that are long enough for its first
- * word are visited in turn, O(length / 64) each. Overhead    2 bits a block and 9 bits a word of 64
- * blocks. Threads     not thread-safe.
+ *             (it may end in the next word) is kept in a run index: so a run of up to 64 blocks is
+ *             found, or found not to exist, without looking at words that can't hold it. Of a
+ *             longer run it is known that its first word has length 64.
+ *             Who gives single blocks only marks their word as stale: its length is put right when
+ *             a run is wanted that isn't found otherwise, or never.
+ *             One word can be checked out: single blocks are taken from it by its bits alone.
+ *             Words are written when they are first needed: reset costs nothing.
+ * Cost        find up to 64 blocks, take and give them, check out, check in: O(log64 words), and
+ *             find may put stale words right, each at most once for each time that it got a
+ *             single block back. put: O(1), seldom O(log64 words). Longer runs: O(length / 64 +
+ *             log64 words). find of a longer or a specially aligned run: the areas that are long
+ *             enough for its first word are visited in turn, O(length / 64) each.
+ * Overhead    2 bits a block and 9 bits a word of 64 blocks.
+ * Threads     not thread-safe.
  */
 #ifndef CONTEXT_ALLOCATOR_ALLOCATORS_BIT_SET_FREE_MAP_H_
 #define CONTEXT_ALLOCATOR_ALLOCATORS_BIT_SET_FREE_MAP_H_
@@ -22,15 +27,22 @@
 extern "C" {
 #endif
 
-/* No block. */
+/* No block, no word. */
 #define CA_FREE_MAP_NONE SIZE_MAX
 
-/* Invariant: bits from `count` on are 0, also those of the word behind the last one; the index has
- * for each word the length of the longest run of set bits that begins in it and ends in it or in
- * the next one, cut to 64. */
+/* Invariant: `known` is 64 times the words that the index knows, or `count` if that is less.
+ * Blocks from `known` on are free, and nothing is written about them. In the words that the index
+ * knows a block's bit is set iff it is free, and bits from `count` on are 0; the word behind them
+ * is 0, and so is the one behind the last word. `out` is the word checked out, known, or
+ * CA_FREE_MAP_NONE. `put` is a stale word or CA_FREE_MAP_NONE. The index has for each word, but 0 for `out`, the length of the longest run of
+ * set bits that begins in it and ends in it or in the next one, where the bits of `out` count as 0,
+ * cut to 64; or less, if the word or the next one is stale. */
 typedef struct ca_free_map {
-  uint64_t *words; /* word_count and one more, which stays 0. */
-  size_t count;    /* Blocks. */
+  uint64_t *words; /* word_count and one more. */
+  size_t known;
+  size_t count; /* Blocks. */
+  size_t out;
+  size_t put;
   ca_run_index index;
 } ca_free_map;
 
@@ -46,41 +58,60 @@ static inline size_t ca_free_map_word_count(size_t count) { return (count + 63) 
 /* Bytes that the map needs for `count` blocks. Requires 0 < count <= 2^32. */
 size_t ca_free_map_bytes(size_t count);
 
-/* Lays the map over `storage`, 8-byte aligned, which stays the caller's. fill() comes next. */
+/* Lays the map over `storage`, 8-byte aligned, which stays the caller's, and writes nothing there.
+ * reset() comes next. */
 void ca_free_map_init(ca_free_map *self, void *storage, size_t count);
 
-/* Makes every block free. O(count / 64). */
-void ca_free_map_fill(ca_free_map *self);
+/* Makes every block free. O(1). */
+void ca_free_map_reset(ca_free_map *self);
 
-/* The first block of a free run of `length` blocks, or CA_FREE_MAP_NONE iff there is none. Of runs
- * that serve equally well it takes the lowest in the words whose longest run is shortest.
- * Requires length > 0. */
-size_t ca_free_map_find(const ca_free_map *self, size_t length);
-size_t ca_free_map_find_placed(const ca_free_map *self, size_t length, ca_free_map_places places);
+/* The first block of a free run of `length` blocks, or CA_FREE_MAP_NONE iff there is none; blocks of
+ * the word checked out are not looked at. Of runs that serve equally well it takes the lowest in the
+ * words whose longest run is shortest. Requires length > 0. */
+size_t ca_free_map_find(ca_free_map *self, size_t length, ca_free_map_places places);
 
-/* Marks a free run as allocated, an allocated one as free. */
+/* Marks a free run as allocated, an allocated one as free. Both below `known`. */
 void ca_free_map_take(ca_free_map *self, size_t first, size_t length);
 void ca_free_map_give(ca_free_map *self, size_t first, size_t length);
 
-/* give() of one block. */
-void ca_free_map_give_one(ca_free_map *self, size_t block);
+/* Tells the index that single blocks of the word have become free, for when it matters. */
+static inline void ca_free_map_note_put(ca_free_map *self, size_t word) {
+  if (CA_UNLIKELY(word != self->put)) {
+    self->put = word;
+    ca_run_index_mark_stale(&self->index, word);
+  }
+}
 
-/* Takes every free block of the word, and returns them; puts them back. */
-uint64_t ca_free_map_check_out(ca_free_map *self, size_t word);
-void ca_free_map_check_in(ca_free_map *self, size_t word, uint64_t bits);
+/* give() of one block, of which the index hears later. */
+static inline void ca_free_map_put(ca_free_map *self, size_t block) {
+  self->words[block / 64] |= UINT64_C(1) << (block % 64);
+  ca_free_map_note_put(self, block / 64);
+}
 
+/* Checks the word that is out in, if there is one. */
+void ca_free_map_check_in(ca_free_map *self);
+
+/* The same, and checks out another word, with at least one free block, if there is one: one in
+ * which single blocks came back; else of those with only short runs, so that long runs stay whole;
+ * else one that was never used. Returns it, or CA_FREE_MAP_NONE. */
+size_t ca_free_map_check_out(ca_free_map *self);
+
+/* Of a block below `known`. */
 static inline bool ca_free_map_is_free(const ca_free_map *self, size_t block) {
   return self->words[block / 64] >> (block % 64) & 1;
 }
 
-/* Whether all blocks of the run are free, or all are allocated. O(length / 64). */
+/* Makes all blocks below `end` known. Requires end <= count. */
+void ca_free_map_know(ca_free_map *self, size_t end);
+
+/* Whether all blocks of the run, below `known`, are free, or all are allocated. O(length / 64). */
 bool ca_free_map_all_free(const ca_free_map *self, size_t first, size_t length);
 bool ca_free_map_all_taken(const ca_free_map *self, size_t first, size_t length);
 
-/* How many are free. O(count / 64). */
+/* How many are free. O(known / 64). */
 size_t ca_free_map_count_free(const ca_free_map *self);
 
-/* Whether the invariant holds. Reads nothing outside the storage. O(count / 64). */
+/* Whether the invariant holds. Reads nothing outside the storage. O(known / 64). */
 bool ca_free_map_check(const ca_free_map *self);
 
 #ifdef __cplusplus

@@ -56,19 +56,33 @@ TEST(WordsTest, NextFindsTheLowestBitFromAnyPlaceOn) {
 }
 
 struct Index {
-  explicit Index(std::size_t words, unsigned last = 64)
-      : sets(ca_run_index_words(words), 0xABABABABABABABAB), lengths(words), model(words, 64) {
+  explicit Index(std::size_t words)
+      : sets(ca_run_index_words(words), 0xABABABABABABABAB), lengths(words, 0xAB), words(words) {
     ca_run_index_init(&index, sets.data(), lengths.data(), words);
-    Fill(last);
   }
-  void Fill(unsigned last) {
-    ca_run_index_fill(&index, last);
-    model.assign(model.size(), 64);
-    model.back() = last;
+  void Extend(std::size_t more, unsigned length) {
+    ca_run_index_extend(&index, more, length);
+    model.resize(model.size() + more, length);
+    stale.resize(model.size());
+  }
+  void Reset() {
+    ca_run_index_reset(&index);
+    model.clear();
+    stale.clear();
   }
   void Put(std::size_t word, unsigned length) {
     ca_run_index_put(&index, word, length);
     model[word] = length;
+  }
+  void MarkStale(std::size_t word) {
+    ca_run_index_mark_stale(&index, word);
+    stale[word] = true;
+  }
+  std::size_t TakeStale() {
+    const auto first = std::find(stale.begin(), stale.end(), true);
+    if (first == stale.end()) return CA_RUN_INDEX_NONE;
+    *first = false;
+    return static_cast<std::size_t>(first - stale.begin());
   }
   std::size_t Next(unsigned length, std::size_t from) const {
     for (; from < model.size(); ++from) {
@@ -85,7 +99,9 @@ struct Index {
   }
   std::vector<std::uint64_t> sets;
   std::vector<unsigned char> lengths;
+  std::size_t words;
   std::vector<unsigned> model;
+  std::vector<bool> stale;
   ca_run_index index;
 };
 
@@ -93,11 +109,22 @@ TEST(RunIndexTest, AgreesWithAListOfLengths) {
   for (const std::size_t words : {1, 2, 63, 64, 65, 200, 4096, 4097, 9000}) {
     SCOPED_TRACE(words);
     std::mt19937 random(static_cast<unsigned>(words));
-    Index index(words, 5);
+    Index index(words);
+    ASSERT_TRUE(ca_run_index_check(&index.index));
+    ASSERT_EQ(ca_run_index_take_stale(&index.index), CA_RUN_INDEX_NONE);
     for (int step = 0; step < 200; ++step) {
-      const std::size_t word = random() % 3 == 0 ? words - 1 : random() % words;
+      if (step % 60 == 50) index.Reset();
+      const std::size_t room = words - index.model.size();
+      if (room > 0 && (index.model.empty() || random() % 4 == 0)) {
+        index.Extend(1 + random() % room, random() % 2 == 0 ? 64 : 0);
+      }
+      const std::size_t known = index.model.size();
+      const std::size_t word = random() % 3 == 0 ? known - 1 : random() % known;
       index.Put(word, random() % 65);
-      if (step % 60 == 50) index.Fill(random() % 65);
+      if (random() % 3 == 0) index.MarkStale(random() % known);
+      if (random() % 4 == 0) {
+        ASSERT_EQ(ca_run_index_take_stale(&index.index), index.TakeStale());
+      }
       const unsigned length = 1 + random() % 64;
       ASSERT_EQ(ca_run_index_fitting(&index.index, length), index.Fitting(length));
       const std::size_t from = random() % words;
@@ -113,21 +140,27 @@ TEST(RunIndexTest, AgreesWithAListOfLengths) {
 
 TEST(RunIndexTest, FindsAcrossEmptyStretchesOfEveryLevel) {
   Index index(64 * 64 * 3);
-  for (std::size_t word = 0; word < index.model.size(); ++word) index.Put(word, 0);
+  index.Extend(64 * 64 * 3, 0);
   EXPECT_EQ(ca_run_index_fitting(&index.index, 1), 0U);
   for (const std::size_t word : {0, 63, 64, 4095, 4096, 8191, 12287}) {
     index.Put(word, 7);
+    index.MarkStale(word);
     for (const std::size_t from : {0, 1, 62, 63, 64, 65, 4094, 4095, 4096, 8190, 8191, 12287}) {
       ASSERT_EQ(ca_run_index_next(&index.index, 7, from), index.Next(7, from)) << word << from;
     }
     EXPECT_TRUE(ca_run_index_check(&index.index));
+    EXPECT_TRUE(ca_run_index_is_stale(&index.index, word));
+    EXPECT_EQ(ca_run_index_take_stale(&index.index), word);
+    EXPECT_EQ(ca_run_index_take_stale(&index.index), CA_RUN_INDEX_NONE);
     index.Put(word, 0);
   }
 }
 
 TEST(RunIndexTest, CheckFindsEveryKindOfDamage) {
   Index index(200);
+  index.Extend(150, 64);
   index.Put(70, 3);
+  index.MarkStale(130);
   ASSERT_TRUE(ca_run_index_check(&index.index));
   const auto damaged = [&index](auto damage, auto repair) {
     damage();
@@ -136,17 +169,22 @@ TEST(RunIndexTest, CheckFindsEveryKindOfDamage) {
     EXPECT_TRUE(ca_run_index_check(&index.index));
     return found;
   };
-  std::uint64_t *const set = index.sets.data() + 2 * index.index.set_words;  // Of length 3.
+  std::uint64_t *const set = index.sets.data() + 3 * index.index.set_words;  // Of length 3.
+  std::uint64_t *const stale = index.sets.data();
   EXPECT_TRUE(damaged([&] { set[0] ^= 1; }, [&] { set[0] ^= 1; }));
   EXPECT_TRUE(damaged([&] { set[1] ^= 64; }, [&] { set[1] ^= 64; }));
   EXPECT_TRUE(damaged([&] { set[3] |= 1ULL << 63; }, [&] { set[3] &= ~(1ULL << 63); }));
   EXPECT_TRUE(damaged([&] { set[index.index.set_words - 1] ^= 1; },
                       [&] { set[index.index.set_words - 1] ^= 1; }));
+  EXPECT_TRUE(damaged([&] { stale[0] ^= 1; }, [&] { stale[0] ^= 1; }));
+  EXPECT_TRUE(damaged([&] { stale[2] ^= 1 << 30; }, [&] { stale[2] ^= 1 << 30; }));
   EXPECT_TRUE(damaged([&] { index.lengths[70] = 4; }, [&] { index.lengths[70] = 3; }));
   EXPECT_TRUE(damaged([&] { index.lengths[70] = 255; }, [&] { index.lengths[70] = 3; }));
   EXPECT_TRUE(damaged([&] { index.index.used ^= 4; }, [&] { index.index.used ^= 4; }));
   EXPECT_TRUE(damaged([&] { index.index.used ^= 1; }, [&] { index.index.used ^= 1; }));
   EXPECT_TRUE(damaged([&] { index.index.written ^= 4; }, [&] { index.index.written ^= 4; }));
+  EXPECT_TRUE(damaged([&] { index.index.known = 149; }, [&] { index.index.known = 150; }));
+  EXPECT_TRUE(damaged([&] { index.index.known = 999; }, [&] { index.index.known = 150; }));
 }
 
 // A map, and a plain vector of which block is free.
@@ -155,7 +193,7 @@ class Map {
   explicit Map(std::size_t count)
       : storage_(ca_free_map_bytes(count) / 8 + 1, 0xCDCDCDCDCDCDCDCD), free(count, true) {
     ca_free_map_init(&map, storage_.data(), count);
-    ca_free_map_fill(&map);
+    ca_free_map_reset(&map);
   }
   std::size_t RunAt(std::size_t first) const {
     std::size_t end = first;
@@ -194,94 +232,161 @@ void ExpectFound(const Map &map, std::size_t found, std::size_t length, ca_free_
   ASSERT_GE(map.RunAt(found), length);
 }
 
+constexpr ca_free_map_places kAnywhere = {1, 0};
+
+// Runs and single blocks, some of these from the word that is checked out.
+void Traffic(std::size_t count, unsigned seed) {
+  std::mt19937 random(seed);
+  Map map(count);
+  const std::size_t most = seed % 2 == 0 ? 200 : 12;
+  std::vector<std::pair<std::size_t, std::size_t>> live;
+  const auto hide_or_show = [&map](bool shown) {  // What is out isn't found.
+    for (std::size_t i = 0; map.map.out != CA_FREE_MAP_NONE && i < 64; ++i) {
+      const std::size_t block = map.map.out * 64 + i;
+      if (block < map.free.size()) {
+        map.free[block] = shown && ca_free_map_is_free(&map.map, block);
+      }
+    }
+  };
+  for (int step = 0; step < 300; ++step) {
+    if (random() % 8 == 0) ca_free_map_check_out(&map.map);
+    if (random() % 12 == 0) ca_free_map_check_in(&map.map);
+    if (step == 150) {
+      ca_free_map_reset(&map.map);
+      map.Set(0, count, true);
+      live.clear();
+    }
+    const std::size_t length = 1 + random() % most;
+    ca_free_map_places places = {std::size_t{1} << (random() % 9), 0};
+    if (random() % 2 == 0) places.stride = 1;
+    places.offset = random() % places.stride;
+    hide_or_show(false);
+    const std::size_t found = ca_free_map_find(&map.map, length, places);
+    ASSERT_NO_FATAL_FAILURE(ExpectFound(map, found, length, places));
+    hide_or_show(true);
+    if (found != CA_FREE_MAP_NONE) {
+      ASSERT_TRUE(ca_free_map_all_free(&map.map, found, length));
+      ca_free_map_take(&map.map, found, length);
+      map.Set(found, length, false);
+      ASSERT_TRUE(ca_free_map_all_taken(&map.map, found, length));
+      live.push_back({found, length});
+    }
+    if (!live.empty() && (found == CA_FREE_MAP_NONE || random() % 3 == 0)) {
+      std::swap(live[random() % live.size()], live.back());
+      const auto [first, size] = live.back();
+      live.pop_back();
+      map.Set(first, size, true);
+      if (random() % 2 == 0) {
+        ca_free_map_give(&map.map, first, size);
+      } else {
+        for (std::size_t i = 0; i < size; ++i) ca_free_map_put(&map.map, first + i);
+      }
+    }
+    ASSERT_TRUE(ca_free_map_check(&map.map)) << "in step " << step;
+    ASSERT_EQ(ca_free_map_count_free(&map.map),
+              static_cast<std::size_t>(std::count(map.free.begin(), map.free.end(), true)));
+  }
+}
+
 TEST(FreeMapTest, FindsARunIffThereIsOne) {
   for (const std::size_t count : {1, 5, 63, 64, 65, 127, 128, 130, 700, 4500}) {
     for (unsigned seed = 1; seed <= 4; ++seed) {
       SCOPED_TRACE(testing::Message() << count << " blocks, seed " << seed);
-      std::mt19937 random(seed);
-      Map map(count);
-      const std::size_t most = seed % 2 == 0 ? 200 : 12;
-      std::vector<std::pair<std::size_t, std::size_t>> live;
-      for (int step = 0; step < 300; ++step) {
-        const std::size_t length = 1 + random() % most;
-        ca_free_map_places places = {std::size_t{1} << (random() % 9), 0};
-        if (random() % 2 == 0) places.stride = 1;
-        places.offset = random() % places.stride;
-        const std::size_t found = places.stride == 1
-                                      ? ca_free_map_find(&map.map, length)
-                                      : ca_free_map_find_placed(&map.map, length, places);
-        ASSERT_NO_FATAL_FAILURE(ExpectFound(map, found, length, places));
-        if (found != CA_FREE_MAP_NONE) {
-          ASSERT_TRUE(ca_free_map_all_free(&map.map, found, length));
-          ca_free_map_take(&map.map, found, length);
-          map.Set(found, length, false);
-          ASSERT_TRUE(ca_free_map_all_taken(&map.map, found, length));
-          live.push_back({found, length});
-        }
-        if (!live.empty() && (found == CA_FREE_MAP_NONE || random() % 3 == 0)) {
-          std::swap(live[random() % live.size()], live.back());
-          const auto [first, size] = live.back();
-          live.pop_back();
-          map.Set(first, size, true);
-          if (random() % 2 == 0) {
-            ca_free_map_give(&map.map, first, size);
-          } else {
-            for (std::size_t i = 0; i < size; ++i) ca_free_map_give_one(&map.map, first + i);
-          }
-        }
-        ASSERT_TRUE(ca_free_map_check(&map.map)) << "in step " << step;
-      }
-      ASSERT_EQ(ca_free_map_count_free(&map.map),
-                static_cast<std::size_t>(std::count(map.free.begin(), map.free.end(), true)));
+      ASSERT_NO_FATAL_FAILURE(Traffic(count, seed));
     }
   }
 }
 
-TEST(FreeMapTest, SingleBlocksGivenInEveryOrderKeepTheIndexExact) {
+TEST(FreeMapTest, SingleBlocksPutInEveryOrderAreFoundAsRuns) {
   for (const bool up : {true, false}) {
     Map map(300);
+    ca_free_map_know(&map.map, 300);
     ca_free_map_take(&map.map, 0, 300);
-    EXPECT_EQ(ca_free_map_find(&map.map, 1), CA_FREE_MAP_NONE);
+    EXPECT_EQ(ca_free_map_find(&map.map, 1, kAnywhere), CA_FREE_MAP_NONE);
     for (std::size_t i = 0; i < 300; ++i) {
-      ca_free_map_give_one(&map.map, up ? i : 299 - i);
+      ca_free_map_put(&map.map, up ? i : 299 - i);
       ASSERT_TRUE(ca_free_map_check(&map.map));
-      ASSERT_EQ(ca_free_map_find(&map.map, i + 2), CA_FREE_MAP_NONE);
-      ASSERT_EQ(ca_free_map_find(&map.map, i + 1), up ? 0 : 299 - i);
+      ASSERT_EQ(ca_free_map_find(&map.map, i + 2, kAnywhere), CA_FREE_MAP_NONE);
+      ASSERT_EQ(ca_free_map_find(&map.map, i + 1, kAnywhere), up ? 0 : 299 - i);
     }
   }
 }
 
-TEST(FreeMapTest, AWordCheckedOutIsTakenUntilItIsCheckedIn) {
-  for (const std::size_t word : {0, 1, 2, 3}) {
-    Map map(64 * 3 + 10);
-    const std::uint64_t bits = ca_free_map_check_out(&map.map, word);
-    EXPECT_EQ(bits, word == 3 ? 0x3FFU : ~0ULL);
-    EXPECT_TRUE(ca_free_map_check(&map.map));
-    EXPECT_FALSE(ca_free_map_is_free(&map.map, word * 64));
-    ca_free_map_check_in(&map.map, word, bits & ~std::uint64_t{2});
-    EXPECT_TRUE(ca_free_map_check(&map.map));
-    EXPECT_TRUE(ca_free_map_is_free(&map.map, word * 64));
-    EXPECT_FALSE(ca_free_map_is_free(&map.map, word * 64 + 1));
-  }
+TEST(FreeMapTest, NothingIsKnownBeforeItIsNeeded) {
+  Map map(64 * 1000);
+  EXPECT_EQ(map.map.known, 0U);
+  EXPECT_EQ(ca_free_map_find(&map.map, 3, kAnywhere), 0U);
+  EXPECT_EQ(map.map.known, 64U);
+  ca_free_map_take(&map.map, 0, 3);
+  EXPECT_EQ(ca_free_map_find(&map.map, 62, kAnywhere), 3U) << "the first word's end serves too";
+  EXPECT_EQ(map.map.known, 128U);
+  EXPECT_EQ(ca_free_map_find(&map.map, 500, kAnywhere), 3U);
+  EXPECT_LE(map.map.known, 64U * 12);
+  ca_free_map_reset(&map.map);
+  EXPECT_EQ(map.map.known, 0U);
+  EXPECT_TRUE(ca_free_map_check(&map.map));
+}
+
+TEST(FreeMapTest, AWordCheckedOutIsNotFoundUntilItIsCheckedIn) {
+  Map map(64 * 3 + 10);
+  EXPECT_EQ(ca_free_map_check_out(&map.map), 0U);
+  EXPECT_EQ(map.map.words[0], ~0ULL);
+  map.map.words[0] = 6;
+  EXPECT_TRUE(ca_free_map_check(&map.map));
+  EXPECT_EQ(ca_free_map_find(&map.map, 1, kAnywhere), 64U);
+  ca_free_map_check_in(&map.map);
+  EXPECT_TRUE(ca_free_map_check(&map.map));
+  EXPECT_EQ(ca_free_map_find(&map.map, 2, kAnywhere), 1U);
+  EXPECT_EQ(ca_free_map_check_out(&map.map), 0U) << "of short runs first";
+  ca_free_map_take(&map.map, 64, 64);
+  map.map.words[0] = 0;
+  ca_free_map_put(&map.map, 70);
+  EXPECT_EQ(ca_free_map_check_out(&map.map), 1U) << "what came back before what is new";
+  EXPECT_EQ(map.map.words[1], 64U);
+  map.map.words[1] = 0;
+  EXPECT_EQ(ca_free_map_check_out(&map.map), 2U);
+  map.map.words[2] = 0;
+  EXPECT_EQ(ca_free_map_check_out(&map.map), 3U);
+  EXPECT_EQ(map.map.words[3], 0x3FFU);
+  map.map.words[3] = 0;
+  EXPECT_EQ(ca_free_map_check_out(&map.map), CA_FREE_MAP_NONE);
+  EXPECT_TRUE(ca_free_map_check(&map.map));
 }
 
 TEST(FreeMapTest, TakesTheTightestWordAndKeepsLongRunsWhole) {
   Map map(64 * 10);
+  ca_free_map_know(&map.map, 640);
   ca_free_map_take(&map.map, 0, 640);
   ca_free_map_give(&map.map, 10, 40);
   ca_free_map_give(&map.map, 64 * 3 + 5, 9);
   ca_free_map_give(&map.map, 64 * 8 + 60, 8);  // Across two words.
-  EXPECT_EQ(ca_free_map_find(&map.map, 8), 64 * 8 + 60U);
-  EXPECT_EQ(ca_free_map_find(&map.map, 9), 64 * 3 + 5U);
-  EXPECT_EQ(ca_free_map_find(&map.map, 10), 10U);
-  EXPECT_EQ(ca_free_map_find(&map.map, 41), CA_FREE_MAP_NONE);
+  EXPECT_EQ(ca_free_map_find(&map.map, 8, kAnywhere), 64 * 8 + 60U);
+  EXPECT_EQ(ca_free_map_find(&map.map, 9, kAnywhere), 64 * 3 + 5U);
+  EXPECT_EQ(ca_free_map_find(&map.map, 10, kAnywhere), 10U);
+  EXPECT_EQ(ca_free_map_find(&map.map, 41, kAnywhere), CA_FREE_MAP_NONE);
 }
 
 TEST(FreeMapTest, CheckFindsDamage) {
   Map map(100);
+  ca_free_map_know(&map.map, 100);
+  ca_free_map_take(&map.map, 0, 64);
+  ca_free_map_put(&map.map, 5);
+  const ca_free_map right = map.map;
+  const auto found = [&] {
+    const bool holds = ca_free_map_check(&map.map);
+    map.map = right;
+    return !holds && ca_free_map_check(&map.map);
+  };
+  EXPECT_TRUE((map.map.known = 64, found()));
+  EXPECT_TRUE((map.map.out = 2, found()));
+  EXPECT_TRUE((map.map.out = 1, found())) << "out, and yet in the index";
+  EXPECT_TRUE((map.map.put = 1, found())) << "not stale";
+  EXPECT_TRUE((map.map.put = 7, found()));
   map.map.words[1] ^= 1;
   EXPECT_FALSE(ca_free_map_check(&map.map)) << "a length that isn't so";
   map.map.words[1] ^= 1;
+  map.map.words[0] = 0;
+  EXPECT_TRUE(ca_free_map_check(&map.map)) << "a stale word may have more";
   map.map.words[1] |= 1ULL << 40;
   EXPECT_FALSE(ca_free_map_check(&map.map)) << "a block beyond the last one";
   map.map.words[1] &= ~(1ULL << 40);

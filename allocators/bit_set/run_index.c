@@ -2,10 +2,13 @@
 
 #include <string.h>
 
+#include "allocators/bit_set/words.h"
+
 static size_t words_for(size_t bits) { return (bits + 63) / 64; }
 
+/* length: 0 for the stale words. */
 static uint64_t *set_of(const ca_run_index *self, unsigned length) {
-  return self->sets + (length - 1) * self->set_words;
+  return self->sets + length * self->set_words;
 }
 
 static size_t words_per_set(size_t word_count) {
@@ -18,14 +21,17 @@ static size_t words_per_set(size_t word_count) {
   return total;
 }
 
-size_t ca_run_index_words(size_t word_count) { return CA_RUN_LENGTHS * words_per_set(word_count); }
+size_t ca_run_index_words(size_t word_count) {
+  return (CA_RUN_LENGTHS + 1) * words_per_set(word_count);
+}
 
 void ca_run_index_init(ca_run_index *self, uint64_t *sets, unsigned char *lengths,
                        size_t word_count) {
-  self->used = 0;
-  self->written = 0;
   self->sets = sets;
   self->lengths = lengths;
+  self->used = 0;
+  self->written = 0;
+  self->known = 0;
   self->word_count = word_count;
   self->level_count = 0;
   size_t total = 0;
@@ -36,6 +42,13 @@ void ca_run_index_init(ca_run_index *self, uint64_t *sets, unsigned char *length
     total += level;
   } while (level > 1);
   self->set_words = total;
+}
+
+/* Sets that hold something now are garbage from here on; empty ones stay clean. */
+void ca_run_index_reset(ca_run_index *self) {
+  self->written &= ~self->used;
+  self->used = 0;
+  self->known = 0;
 }
 
 /* Puts the word into the set; whether the set was empty before. */
@@ -65,7 +78,7 @@ static bool set_remove(const ca_run_index *self, uint64_t *set, size_t word) {
   return true;
 }
 
-/* A set that was never used since the index was filled holds whatever the memory held. */
+/* A set that was never used since the index was reset holds whatever the memory held. */
 static uint64_t *written_set(ca_run_index *self, unsigned length) {
   const uint64_t bit = UINT64_C(1) << (length - 1);
   uint64_t *const set = set_of(self, length);
@@ -87,21 +100,49 @@ void ca_run_index_move(ca_run_index *self, size_t word, unsigned length) {
   }
 }
 
-void ca_run_index_fill(ca_run_index *self, unsigned last) {
-  uint64_t *const set = set_of(self, CA_RUN_LENGTHS);
-  size_t bits = self->word_count;
-  memset(self->lengths, CA_RUN_LENGTHS, self->word_count);
+void ca_run_index_extend(ca_run_index *self, size_t words, unsigned length) {
+  size_t fresh = self->known; /* Of each level, what nothing was told of; */
+  size_t first = fresh;       /* what the words stand below; */
+  size_t end = fresh + words; /* and what comes after them. */
+  uint64_t *const set = length == 0 ? NULL : written_set(self, length);
+  memset(self->lengths + first, (int)length, words);
+  self->known = end;
   for (unsigned level = 0; level < self->level_count; level++) {
-    const size_t words = words_for(bits);
-    uint64_t *const begin = set + self->level_begin[level];
-    memset(begin, 0xFF, words * sizeof *begin);
-    begin[words - 1] = ca_bits_low((unsigned)((bits - 1) % 64) + 1);
-    bits = words;
+    uint64_t *const stale = self->sets + self->level_begin[level];
+    fresh = words_for(fresh);
+    for (size_t i = fresh; i < words_for(end); i++) {
+      stale[i] = 0;
+    }
+    if (set != NULL) {
+      ca_words_set(set + self->level_begin[level], first, end - first);
+    }
+    first /= 64;
+    end = words_for(end);
   }
-  /* Sets that hold something now are garbage from here on; empty ones stay clean. */
-  self->written = (self->written & ~self->used) | UINT64_C(1) << (CA_RUN_LENGTHS - 1);
-  self->used = UINT64_C(1) << (CA_RUN_LENGTHS - 1);
-  ca_run_index_put(self, self->word_count - 1, last);
+  if (set != NULL) {
+    self->used |= UINT64_C(1) << (length - 1);
+  }
+}
+
+void ca_run_index_mark_stale_above(ca_run_index *self, size_t word) {
+  for (unsigned level = 1; level < self->level_count; level++) {
+    word /= 64;
+    uint64_t *const at = self->sets + self->level_begin[level] + word / 64;
+    const uint64_t before = *at;
+    *at = before | UINT64_C(1) << (word % 64);
+    if (before != 0) {
+      return;
+    }
+  }
+}
+
+size_t ca_run_index_take_stale(ca_run_index *self) {
+  if (self->known == 0 || self->sets[self->set_words - 1] == 0) {
+    return CA_RUN_INDEX_NONE;
+  }
+  const size_t word = ca_run_index_first(self, 0);
+  set_remove(self, self->sets, word);
+  return word;
 }
 
 size_t ca_run_index_first(const ca_run_index *self, unsigned length) {
@@ -139,8 +180,9 @@ size_t ca_run_index_next(const ca_run_index *self, unsigned length, size_t from)
   return at;
 }
 
-static bool summaries_agree(const ca_run_index *self, const uint64_t *set) {
-  size_t below = words_for(self->word_count);
+/* `known` things stand below the lowest level: of a set without garbage all that it may have. */
+static bool summaries_agree(const ca_run_index *self, const uint64_t *set, size_t known) {
+  size_t below = words_for(known);
   for (unsigned level = 1; level < self->level_count; level++) {
     for (size_t i = 0; i < words_for(below) * 64; i++) {
       const bool summary = set[self->level_begin[level] + i / 64] >> (i % 64) & 1;
@@ -158,7 +200,7 @@ static bool members_have_length(const ca_run_index *self, unsigned length, size_
   for (size_t i = 0; i < words_for(self->word_count); i++) {
     for (uint64_t rest = set[i]; rest != 0; rest = ca_bits_clear_lowest(rest)) {
       const size_t word = i * 64 + ca_bits_lowest(rest);
-      if (word >= self->word_count || self->lengths[word] != length) {
+      if (word >= self->known || self->lengths[word] != length) {
         return false;
       }
       (*members)++;
@@ -167,10 +209,18 @@ static bool members_have_length(const ca_run_index *self, unsigned length, size_
   return true;
 }
 
+static bool stale_are_known(const ca_run_index *self) {
+  const size_t last = words_for(self->known) - 1;
+  const unsigned tail = (unsigned)((self->known - 1) % 64) + 1;
+  return (self->sets[last] & ~ca_bits_low(tail)) == 0 &&
+         summaries_agree(self, self->sets, self->known);
+}
+
 bool ca_run_index_check(const ca_run_index *self) {
   size_t members = 0;
   size_t expected = 0;
-  if ((self->used & ~self->written) != 0) {
+  if ((self->used & ~self->written) != 0 || self->known > self->word_count ||
+      (self->known > 0 && !stale_are_known(self))) {
     return false;
   }
   for (unsigned length = 1; length <= CA_RUN_LENGTHS; length++) {
@@ -179,12 +229,12 @@ bool ca_run_index_check(const ca_run_index *self) {
     }
     const bool used = self->used >> (length - 1) & 1;
     const uint64_t *const set = set_of(self, length);
-    if (used != (set[self->set_words - 1] != 0) || !summaries_agree(self, set) ||
+    if (used != (set[self->set_words - 1] != 0) || !summaries_agree(self, set, self->word_count) ||
         !members_have_length(self, length, &members)) {
       return false;
     }
   }
-  for (size_t word = 0; word < self->word_count; word++) {
+  for (size_t word = 0; word < self->known; word++) {
     if (self->lengths[word] > CA_RUN_LENGTHS) {
       return false;
     }
