@@ -1,17 +1,13 @@
-// What //bench:replay can replay a trace on. To add one, write a class like these and name it in
-// ForEachBackend().
-//
-// A back-end whose `kRegion` is true lives in one range of given size, and is searched for the
-// smallest one that serves.
+// What a trace can be replayed on. Each back-end is a class of its own, so that the replaying loop
+// is compiled with its calls in it; a back-end without a region ignores `region`.
 #ifndef CONTEXT_ALLOCATOR_BENCH_REPLAY_BACKENDS_H_
 #define CONTEXT_ALLOCATOR_BENCH_REPLAY_BACKENDS_H_
 
 #include <dlfcn.h>
-#include <jemalloc/jemalloc.h>
 #include <malloc.h>
-#include <mimalloc.h>
 #include <sys/mman.h>
 
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -20,194 +16,184 @@
 #include "allocators/bump/bump.h"
 #include "allocators/multiple_binary_search_tree/multiple_binary_search_tree.h"
 
-namespace ca_bench {
+namespace replay {
 
-// Both peers define malloc: linked in, they would take glibc's place. So they are loaded by hand,
-// each into a scope of its own.
-template <typename Function>
-Function *Load(const char *library, const char *name) {
-  void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
-  void *function = handle == nullptr ? nullptr : dlsym(handle, name);
-  if (function == nullptr) {
+struct Object {
+  void *ptr;
+  std::size_t size;
+};
+
+// Peers' shared libraries, opened privately: linked in, both would take malloc over.
+inline void *OpenPeer(const char *file) {
+  void *const library = dlopen(file, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
+  if (library == nullptr) {
     std::fprintf(stderr, "%s\n", dlerror());
-    std::exit(1);
+    std::exit(2);
   }
-  return reinterpret_cast<Function *>(function);
+  return library;
 }
 
-// The loop's own time, which is taken off everybody else's.
-struct Nothing {
-  static constexpr const char *kName = "nothing";
-  static constexpr bool kRegion = false;
-  explicit Nothing(std::size_t) {}
-  void *Allocate(std::size_t, std::size_t) { return &byte; }
-  void Free(void *, std::size_t, std::size_t) {}
-  void *Resize(void *ptr, std::size_t, std::size_t, std::size_t) { return ptr; }
-  char byte;
-};
+template <typename Function>
+Function *FindIn(void *library, const char *name) {
+  void *const found = dlsym(library, name);
+  if (found == nullptr) {
+    std::fprintf(stderr, "%s\n", dlerror());
+    std::exit(2);
+  }
+  return reinterpret_cast<Function *>(found);
+}
 
+// Plain malloc, which in this program is libc's.
 struct Glibc {
-  static constexpr const char *kName = "glibc";
   static constexpr bool kRegion = false;
-  explicit Glibc(std::size_t) {}
+  explicit Glibc(ca_block) {}
+  ~Glibc() { malloc_trim(0); }
   void *Allocate(std::size_t size, std::size_t align) {
-    return align <= 16 ? malloc(size) : memalign(align, size);
+    return align <= 16 ? std::malloc(size) : std::aligned_alloc(align, ca_round_up(size, align));
   }
-  void Free(void *ptr, std::size_t, std::size_t) { free(ptr); }
-  void *Resize(void *ptr, std::size_t, std::size_t size, std::size_t) { return realloc(ptr, size); }
+  void Free(Object object, std::size_t) { std::free(object.ptr); }
+  void *Reallocate(Object object, std::size_t size, std::size_t, std::size_t) {
+    return std::realloc(object.ptr, size);
+  }
 };
 
+// A heap of its own. mi_heap_destroy() drops what is live at a pass's end.
 struct Mimalloc {
-  static constexpr const char *kName = "mimalloc";
   static constexpr bool kRegion = false;
-  static constexpr const char *kLibrary = "libmimalloc.so.2";
-  explicit Mimalloc(std::size_t) : heap(Load<decltype(mi_heap_new)>(kLibrary, "mi_heap_new")()) {}
+  struct Calls {
+    void *library = OpenPeer("libmimalloc.so.2");
+    void *(*heap_new)() = FindIn<void *()>(library, "mi_heap_new");
+    void (*heap_destroy)(void *) = FindIn<void(void *)>(library, "mi_heap_destroy");
+    void *(*malloc)(void *, std::size_t) = FindIn<void *(void *, std::size_t)>(library,
+                                                                               "mi_heap_malloc");
+    void *(*aligned)(void *, std::size_t, std::size_t) =
+        FindIn<void *(void *, std::size_t, std::size_t)>(library, "mi_heap_malloc_aligned");
+    void *(*realloc)(void *, void *,
+                     std::size_t) = FindIn<void *(void *, void *, std::size_t)>(library,
+                                                                                "mi_heap_realloc");
+    void (*free)(void *) = FindIn<void(void *)>(library, "mi_free");
+  };
+  static const Calls &calls() {
+    static const Calls found;
+    return found;
+  }
+  const Calls &call = calls();
+  void *const heap = call.heap_new();
+
+  explicit Mimalloc(ca_block) {}
+  ~Mimalloc() { call.heap_destroy(heap); }
   void *Allocate(std::size_t size, std::size_t align) {
-    return align <= 16 ? malloc_(heap, size) : aligned_(heap, size, align);
+    return align <= 16 ? call.malloc(heap, size) : call.aligned(heap, size, align);
   }
-  void Free(void *ptr, std::size_t, std::size_t) { free_(ptr); }
-  void *Resize(void *ptr, std::size_t, std::size_t size, std::size_t) {
-    return realloc_(heap, ptr, size);
+  void Free(Object object, std::size_t) { call.free(object.ptr); }
+  void *Reallocate(Object object, std::size_t size, std::size_t, std::size_t) {
+    return call.realloc(heap, object.ptr, size);
   }
-  mi_heap_t *heap;
-  decltype(mi_heap_malloc) *malloc_ = Load<decltype(mi_heap_malloc)>(kLibrary, "mi_heap_malloc");
-  decltype(mi_heap_malloc_aligned) *aligned_ =
-      Load<decltype(mi_heap_malloc_aligned)>(kLibrary, "mi_heap_malloc_aligned");
-  decltype(mi_heap_realloc) *realloc_ =
-      Load<decltype(mi_heap_realloc)>(kLibrary, "mi_heap_realloc");
-  decltype(mi_free) *free_ = Load<decltype(mi_free)>(kLibrary, "mi_free");
 };
 
+// The default arena behind the thread's cache, with sized frees.
 struct Jemalloc {
-  static constexpr const char *kName = "jemalloc";
   static constexpr bool kRegion = false;
-  static constexpr const char *kLibrary = "libjemalloc.so.2";
-  explicit Jemalloc(std::size_t) {
-    unsigned arena = 0;
-    std::size_t size = sizeof arena;
-    Load<decltype(mallctl)>(kLibrary, "mallctl")("arenas.create", &arena, &size, nullptr, 0);
-    unsigned cache = 0;
-    size = sizeof cache;
-    Load<decltype(mallctl)>(kLibrary, "mallctl")("tcache.create", &cache, &size, nullptr, 0);
-    flags = static_cast<int>(MALLOCX_ARENA(arena) | MALLOCX_TCACHE(cache));
+  struct Calls {
+    void *library = OpenPeer("libjemalloc.so.2");
+    void *(*mallocx)(std::size_t, int) = FindIn<void *(std::size_t, int)>(library, "mallocx");
+    void *(*rallocx)(void *, std::size_t,
+                     int) = FindIn<void *(void *, std::size_t, int)>(library, "rallocx");
+    void (*sdallocx)(void *, std::size_t, int) = FindIn<void(void *, std::size_t, int)>(library,
+                                                                                        "sdallocx");
+  };
+  static const Calls &calls() {
+    static const Calls found;
+    return found;
   }
-  int Flags(std::size_t align) const { return align <= 16 ? flags : flags | MALLOCX_ALIGN(align); }
-  void *Allocate(std::size_t size, std::size_t align) { return mallocx_(size, Flags(align)); }
-  void Free(void *ptr, std::size_t size, std::size_t align) { sdallocx_(ptr, size, Flags(align)); }
-  void *Resize(void *ptr, std::size_t, std::size_t size, std::size_t align) {
-    return rallocx_(ptr, size, Flags(align));
+  const Calls &call = calls();
+
+  explicit Jemalloc(ca_block) {}
+  static int Flags(std::size_t align) {
+    return align <= 16 ? 0 : static_cast<int>(ca_log2_floor(align));
   }
-  int flags;
-  decltype(mallocx) *mallocx_ = Load<decltype(mallocx)>(kLibrary, "mallocx");
-  decltype(rallocx) *rallocx_ = Load<decltype(rallocx)>(kLibrary, "rallocx");
-  decltype(sdallocx) *sdallocx_ = Load<decltype(sdallocx)>(kLibrary, "sdallocx");
+  void *Allocate(std::size_t size, std::size_t align) { return call.mallocx(size, Flags(align)); }
+  void Free(Object object, std::size_t align) {
+    call.sdallocx(object.ptr, object.size, Flags(align));
+  }
+  void *Reallocate(Object object, std::size_t size, std::size_t, std::size_t align) {
+    return call.rallocx(object.ptr, size, Flags(align));
+  }
 };
 
+// Has no realloc: allocate, copy, free.
 struct PmrPools {
-  static constexpr const char *kName = "pmr_pools";
   static constexpr bool kRegion = false;
-  explicit PmrPools(std::size_t) {}
-  void *Allocate(std::size_t size, std::size_t align) { return pools.allocate(size, align); }
-  void Free(void *ptr, std::size_t size, std::size_t align) { pools.deallocate(ptr, size, align); }
-  void *Resize(void *ptr, std::size_t old_size, std::size_t size, std::size_t align) {
-    void *moved = Allocate(size, align);
-    std::memcpy(moved, ptr, old_size < size ? old_size : size);
-    Free(ptr, old_size, align);
-    return moved;
-  }
   std::pmr::unsynchronized_pool_resource pools;
+
+  explicit PmrPools(ca_block) {}
+  void *Allocate(std::size_t size, std::size_t align) { return pools.allocate(size, align); }
+  void Free(Object object, std::size_t align) { pools.deallocate(object.ptr, object.size, align); }
+  void *Reallocate(Object object, std::size_t size, std::size_t old_align, std::size_t align) {
+    void *const to = pools.allocate(size, align);
+    std::memcpy(to, object.ptr, object.size < size ? object.size : size);
+    pools.deallocate(object.ptr, object.size, old_align);
+    return to;
+  }
 };
 
-// Memory of its own for those of ours that live in one range.
-struct Region {
-  explicit Region(std::size_t size) {
-    void *ptr = mmap(nullptr, size, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    range = ptr == MAP_FAILED ? ca_block_none() : ca_block_make(ptr, size);
-  }
-  Region(const Region &) = delete;
-  Region &operator=(const Region &) = delete;
-  ~Region() {
-    if (!ca_block_is_none(range)) munmap(range.ptr, range.size);
-  }
-  ca_block range;
-};
-
-struct Bump {
-  static constexpr const char *kName = "bump";
+// Every allocator of this project goes through its interface, and keeps nothing beyond a pass.
+template <typename Allocator>
+struct Ours {
   static constexpr bool kRegion = true;
-  explicit Bump(std::size_t size) : region(size) {
-    ca_bump_init_range(&bump, region.range, CA_SIZES_FORGOTTEN);
-  }
-  ~Bump() { ca_bump_destroy(&bump); }
+  Allocator of;
+  ca_allocator *const base;
+
+  explicit Ours(ca_block region) : of(region), base(of.base()) {}
   void *Allocate(std::size_t size, std::size_t align) {
-    return ca_bump_allocate(&bump, size, align).ptr;
+    return base->ops->allocate(base, size, align).ptr;
   }
-  void Free(void *ptr, std::size_t size, std::size_t) { ca_bump_deallocate(&bump, ptr, size); }
-  void *Resize(void *ptr, std::size_t old_size, std::size_t size, std::size_t align) {
-    return ca_reallocate(ca_bump_allocator(&bump), ptr, old_size, size, align).ptr;
+  void Free(Object object, std::size_t align) {
+    base->ops->deallocate(base, object.ptr, object.size, align);
   }
-  void EndPass() { ca_bump_reset(&bump); }
-  Region region;
+  // The granule is 16 in each of them, so that less is as good as 16.
+  void *Reallocate(Object object, std::size_t size, std::size_t, std::size_t align) {
+    return ca_reallocate(base, object.ptr, object.size, size, align).ptr;
+  }
+};
+
+struct BumpOf {
   ca_bump bump;
+  explicit BumpOf(ca_block region) { ca_bump_init_range(&bump, region, CA_SIZES_FORGOTTEN); }
+  ~BumpOf() { ca_bump_destroy(&bump); }
+  ca_allocator *base() { return ca_bump_allocator(&bump); }
 };
 
-struct Trees {
-  static constexpr const char *kName = "trees";
-  static constexpr bool kRegion = true;
-  explicit Trees(std::size_t size, ca_sizes sizes = CA_SIZES_FORGOTTEN) : region(size) {
-    ca_multiple_binary_search_tree_init_range(&trees, region.range, sizes);
-  }
-  ~Trees() { ca_multiple_binary_search_tree_destroy(&trees); }
-  void *Allocate(std::size_t size, std::size_t align) {
-    return ca_multiple_binary_search_tree_allocate(&trees, size, align).ptr;
-  }
-  void Free(void *ptr, std::size_t size, std::size_t) {
-    ca_multiple_binary_search_tree_deallocate(&trees, ptr, size);
-  }
-  void *Resize(void *ptr, std::size_t old_size, std::size_t size, std::size_t align) {
-    return ca_reallocate(&trees.base, ptr, old_size, size, align).ptr;
-  }
-  Region region;
+template <ca_sizes kSizes>
+struct TreesOf {
   ca_multiple_binary_search_tree trees;
+  explicit TreesOf(ca_block region) {
+    ca_multiple_binary_search_tree_init_range(&trees, region, kSizes);
+  }
+  ~TreesOf() { ca_multiple_binary_search_tree_destroy(&trees); }
+  ca_allocator *base() { return ca_multiple_binary_search_tree_allocator(&trees); }
 };
 
-// The same through the interface's table.
-struct TreesThroughOps : Trees {
-  static constexpr const char *kName = "trees_ops";
-  explicit TreesThroughOps(std::size_t size) : Trees(size) {}
+using Bump = Ours<BumpOf>;
+using Trees = Ours<TreesOf<CA_SIZES_FORGOTTEN>>;
+
+// Frees bring no size, as free() doesn't.
+struct TreesUnsized : Ours<TreesOf<CA_SIZES_RECORDED>> {
+  using Ours::Ours;
+  void Free(Object object, std::size_t) { base->ops->deallocate_unsized(base, object.ptr); }
+};
+
+// The loop itself: what it costs to read the events and to keep the objects.
+struct Nothing {
+  static constexpr bool kRegion = false;
+  explicit Nothing(ca_block) {}
   void *Allocate(std::size_t size, std::size_t align) {
-    return ca_allocate(&trees.base, size, align).ptr;
+    return reinterpret_cast<void *>(size + align);
   }
-  void Free(void *ptr, std::size_t size, std::size_t align) {
-    ca_deallocate(&trees.base, ptr, size, align);
-  }
+  void Free(Object object, std::size_t) { asm volatile("" : : "r"(object.ptr)); }
+  void *Reallocate(Object object, std::size_t, std::size_t, std::size_t) { return object.ptr; }
 };
 
-struct TreesUnsized : Trees {
-  static constexpr const char *kName = "trees_unsized";
-  explicit TreesUnsized(std::size_t size) : Trees(size, CA_SIZES_RECORDED) {}
-  void *Allocate(std::size_t size, std::size_t align) {
-    return ca_allocate(&trees.base, size, align).ptr;
-  }
-  void Free(void *ptr, std::size_t, std::size_t) {
-    trees.base.ops->deallocate_unsized(&trees.base, ptr);
-  }
-};
-
-// Calls visit.template operator()<Backend>() for each.
-template <typename Visit>
-void ForEachBackend(Visit &visit) {
-  visit.template operator()<Glibc>();
-  visit.template operator()<Mimalloc>();
-  visit.template operator()<Jemalloc>();
-  visit.template operator()<PmrPools>();
-  visit.template operator()<Bump>();
-  visit.template operator()<Trees>();
-  visit.template operator()<TreesThroughOps>();
-  visit.template operator()<TreesUnsized>();
-}
-
-}  // namespace ca_bench
+}  // namespace replay
 
 #endif  // CONTEXT_ALLOCATOR_BENCH_REPLAY_BACKENDS_H_
