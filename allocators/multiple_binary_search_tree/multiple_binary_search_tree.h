@@ -1,44 +1,48 @@
-/* allocators/multiple_binary_search_tree/multiple_binary_search_tree.h - any size from one range.
+/* allocators/multiple_binary_search_tree/multiple_binary_search_tree.h - red-black trees of free
+ * blocks, one for each class of sizes, behind short lists of blocks freed a moment ago.
  *
- * Idea        the range is counted in granules of 16 bytes. Free blocks lie in red-black trees, one
- *             for each size class, in address order with the leftmost at hand; a bit mask tells
- *             which trees have any. Classes: one for each size below 16 granules, then 8 for each
- *             doubling. A block goes into its tree merged with its free neighbours. In front, a
- *             short list for each size up to 64 granules keeps freed blocks as they are, newest
- *             first, so that steady traffic touches no tree; the lists are folded into the trees
- *             before the range is used further up while much waits in them, before a request is
- *             refused, and on demand.
- *             Small blocks for which no list and no tree has the exact size are cut from the
- *             `victim`, a run of up to 64 granules; all others from the lowest block of the
- *             smallest class that fits, from its upper end.
- * Cost        allocate, deallocate of up to 1,024 bytes that a list serves: O(1). Else O(log n) of
- *             the n free blocks, and the folding, O(log n) for each block folded: each was freed
- *             once. A request that is refused, or is aligned to more than 16, may also look at every
- *             free block of its class or larger. Freeing looks at most at 32 free blocks of 1 KiB.
- *             init, reset: O(1), whatever was allocated.
- * Overhead    a block takes its size rounded up to 16, nothing more: no headers. Of the range, sizes
- *             forgotten: 2 bytes for each KiB (0.2 %): where in it the first free block begins and
- *             where one from before ends, which is how neighbours are found. Sizes recorded: instead
- *             2 bits for each granule (1.57 %): a live block begins, a block ends. And the trees: 8
- *             bytes for each class, 704 for 64 KiB, at most 1,920.
- * Alignment   any power of two that the range has room for.
- * Errors      none iff no free block has `size` bytes so aligned with everything folded; it never
- *             asks the source again. Grow: iff what follows the block isn't free for long enough
- *             (with CA_MOVE_NEVER folded first; ca_reallocate() is about to allocate anyway).
- * Misuse      sizes recorded: a double free, an interior or a wild pointer and a wrong size are
- *             reported by name in every build, in O(1) (a size: by its bits, 64 granules a step).
- *             Sizes forgotten: unseen.
- * Ownership   the source must outlive the allocator; destroy() returns the range to it.
+ * Idea        a region is divided into granules of 16 bytes; a block is a run of them, with no
+ *             header. A free run is a node of its class's tree, which is ordered by address, and is
+ *             found by its neighbours through one mark bit a granule, set at its first and last
+ *             granule, so that it is merged with both neighbours at once. What was never handed
+ *             out, at the region's end, is in no tree: a cursor, `top`, carves it. A freed block of
+ *             up to 1280 bytes first waits in the list of its exact size, for the next request of
+ *             that size. With CA_SIZES_RECORDED a second bit a granule marks where blocks begin, and
+ *             gives their sizes.
+ * Search      the list of the exact size; the tree of the exact size; the next non-empty class, by
+ *             a mask of bits; top. Each from the lowest address. Sizes up to 64 granules have a
+ *             class each, above there are 8 classes to a doubling. Before a request is refused, all
+ *             that waits in the lists is merged into the trees, and every run that could do is
+ *             looked at: a refusal means that no run of free granules is long enough.
+ * Cost        allocate and deallocate from and to a list: O(1); else O(log n) of the n free runs of
+ *             one class. Merging the lists costs that for each block that waits, and each was freed
+ *             once; a request that is to be refused, the walk over the runs of its class and, for
+ *             alignments above 16, of those above. grow, shrink: O(log n). Sizes recorded: one more step for
+ *             every 1 KiB of a block that is freed or resized. init, reset: O(1), whatever was
+ *             allocated; init touches a few words near the beginning.
+ * Overhead    sizes rounded up to 16 bytes; of the region, 1/128 (sizes forgotten) or 1/64
+ *             (recorded) for the marks; and the trees: 8 bytes for each class, 904 for 64 KiB, at
+ *             most 2,112. The structure itself has 464 bytes at most.
+ * Alignment   16; more is searched for with the padding added, and the rest given back. Any power
+ *             of two for which there is room.
+ * Errors      none iff no run of free granules, after merging, can hold the block. Grow: also iff
+ *             the granules behind the block are not free; those of a block that waits in a list are
+ *             not, unless the block must not move (CA_MOVE_NEVER), or a request of the new size
+ *             would have been refused without them.
+ * Misuse      sizes recorded: a double free, an interior or wild pointer and a wrong size are each
+ *             reported by name, in every build; sizes forgotten: unseen.
+ * Limits      a region of up to 32 GiB: of a larger one only that much is used.
+ * Ownership   the source must outlive the allocator; destroy() returns the region to it.
  * Threads     not thread-safe.
- * Source      size classes and masks: M. Masmano et al., "TLSF: a new dynamic memory allocator for
- *             real-time systems", ECRTS 2004. Lists in front: C. B. Weinstock and W. A. Wulf,
- *             "Quick Fit", SIGPLAN Notices 23(10), 1988. Victim: D. Lea, "A memory allocator", 1996.
+ * Source      address-ordered fits as surveyed in P. R. Wilson et al.,
+ *             "Dynamic storage allocation: a survey and critical review", IWMM 1995; the classes and
+ *             the mask as in M. Masmano et al., "TLSF: a new dynamic memory allocator for real-time
+ *             systems", ECRTS 2004; the lists as in D. Lea's "A memory allocator", 1996.
  */
 #ifndef CONTEXT_ALLOCATOR_ALLOCATORS_MULTIPLE_BINARY_SEARCH_TREE_MULTIPLE_BINARY_SEARCH_TREE_H_
 #define CONTEXT_ALLOCATOR_ALLOCATORS_MULTIPLE_BINARY_SEARCH_TREE_MULTIPLE_BINARY_SEARCH_TREE_H_
 
 #include <stdint.h>
-#include <string.h>
 
 #include "allocators/allocator.h"
 #include "allocators/red_black_tree/red_black_tree.h"
@@ -50,81 +54,80 @@ extern "C" {
 #endif
 
 enum {
-  CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE = 16,
-  CA_MULTIPLE_BINARY_SEARCH_TREE_LISTED_MAX = 64, /* Granules of the largest block in a list. */
+  CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE = 16,    /* Bytes. */
+  CA_MULTIPLE_BINARY_SEARCH_TREE_LISTED_MAX = 80, /* Granules of the largest block in a list. */
+  CA_MULTIPLE_BINARY_SEARCH_TREE_CLASSES = 64 + 25 * 8,
+  CA_MULTIPLE_BINARY_SEARCH_TREE_MASK_WORDS = (CA_MULTIPLE_BINARY_SEARCH_TREE_CLASSES + 63) / 64,
 };
 
-/* Where a KiB's free blocks are, each plus one; 0: there is none. */
-typedef struct ca_multiple_binary_search_tree_cell {
-  uint8_t first; /* Granule where the first free block of this KiB begins. */
-  uint8_t last;  /* Granule where a free block that began in another KiB ends. */
-} ca_multiple_binary_search_tree_cell;
+/* may_alias: it lies where a caller's block was. */
+typedef uint32_t __attribute__((may_alias)) ca_multiple_binary_search_tree_link;
 
-/* Of 64 granules: where a live block begins, and where a live or listed block ends. */
-typedef struct ca_multiple_binary_search_tree_marks {
-  uint64_t begins;
-  uint64_t ends;
-} ca_multiple_binary_search_tree_marks;
-
-/* Positions are granules counted from origin; 0 means none: granule 0 holds the tables.
- * Invariant:
- *   - 0 < first <= top <= touched <= end, and the victim lies in [first, top].
- *   - Each granule of [first, top) belongs to exactly one live block, listed block, free block or
- *     the victim. Free blocks aren't adjacent to each other, to the victim, or to top.
- *   - lists[n] holds blocks of n granules, together `listed` granules; lists[0] none.
- *   - Free blocks lie in the tree of their class, together `free` granules; nonempty has the bits
- *     of the trees that hold any. A tree without its bit has never been written.
- *   - Sizes forgotten: each cell below touched tells of the free blocks of its KiB, which are
- * chained.
- *   - Sizes recorded: a begin bit is set where a live block begins, an end bit in the last granule
- * of each live or listed block, no other below touched.
- * The members are for this component only. About 400 bytes. */
+/* A granule's number is its distance from `memory` in granules. Granules [0, first) hold the marks
+ * and then the trees, [first, top) blocks and free runs, [top, end) were never handed out, or are free again. Marks are
+ * 64-bit words, one for 64 granules, and with sizes recorded two: free, begins. A granule's marks
+ * (begins, free) are
+ *   (0, 1)  at the first and the last granule of a free run;
+ *   (1, 0)  where a live block begins, and at top, which ends the block before it;
+ *   (1, 1)  where a block that waits in a list begins;
+ *   (0, 0)  elsewhere. With sizes forgotten there is no `begins`, and blocks have no marks.
+ * No marks are kept above top.
+ *
+ * Invariant: first <= top <= highest <= end. No free run is next to another or to top. A free run's
+ * first granule is a node of the tree of its class; the node's owner's word and the same word of
+ * its last granule are its length in granules. A class's bit in `classes` is set iff its tree has a
+ * node, and its tree means something only then. free_granules is the length of all free runs.
+ * lists[g] is the number of the first block of g granules that waits, or 0; each one's first four
+ * bytes are the next one's number; together they have `waiting` granules. lists[0] is 0.
+ * All-zero holds nothing: destroy() may be called, and the inline functions, which refuse. The
+ * members are for this component only. */
 typedef struct ca_multiple_binary_search_tree {
   ca_allocator base; /* First. */
-  char *origin;
-  uint32_t listed;
-  uint32_t victim; /* Where the next small block is cut off; none is left at victim_end. */
-  uint32_t victim_end;
-  uint32_t free;
+  char *memory;
   uint32_t first;
-  uint32_t top;     /* Everything from here to end is free. */
-  uint32_t touched; /* Nothing above was ever handed out, so its cells and bits aren't set up. */
+  uint32_t top;
   uint32_t end;
-  uint64_t nonempty[4];
-  uint32_t lists[CA_MULTIPLE_BINARY_SEARCH_TREE_LISTED_MAX + 1];
-  ca_red_black_tree *trees;
-  ca_multiple_binary_search_tree_cell *cells;  /* NULL with sizes recorded. */
-  ca_multiple_binary_search_tree_marks *marks; /* NULL with sizes forgotten. */
-  ca_block range;
-  ca_block region; /* What goes back to the source; none where the range is the caller's. */
+  uint32_t highest; /* Where top stood highest since init or reset. */
+  uint32_t touched; /* The same since init, as of the last reset. */
+  uint32_t free_granules;
+  uint32_t waiting;
+  uint32_t recording; /* 1 or 0. */
+  ca_block region;    /* What goes back to the source; none where the range is the caller's. */
   ca_source *source;
+  ca_red_black_tree *trees;
+  uint32_t lists[CA_MULTIPLE_BINARY_SEARCH_TREE_LISTED_MAX + 1];
+  uint64_t classes[CA_MULTIPLE_BINARY_SEARCH_TREE_MASK_WORDS];
 } ca_multiple_binary_search_tree;
 
-/* Takes a range of `size` bytes from source. Returns false if it has none, or if size is 0, or too
- * small for the tables and one granule: *self then holds nothing and refuses every request. Of a
- * range above 64 GiB the rest isn't used. */
+/* Takes a region of `size` bytes from source. Returns false if it has none, or if it is too small
+ * for its marks and one granule: *self then holds nothing and refuses every request, through the
+ * interface too. */
 bool ca_multiple_binary_search_tree_init(ca_multiple_binary_search_tree *self, ca_source *source,
                                          size_t size, ca_sizes sizes);
 
-/* Allocates from the caller's own range, which destroy() leaves alone. Where the range is none, too
- * small, or reaches beyond 2^63, every request is refused. */
+/* Allocates from the caller's own range, which destroy() leaves alone. Its begin is rounded up and
+ * its end down to 16. It may be none, too small, or reach beyond 2^63 (where no program has
+ * memory): every request is then refused. */
 void ca_multiple_binary_search_tree_init_range(ca_multiple_binary_search_tree *self, ca_block range,
                                                ca_sizes sizes);
 
-/* Gives the range back. Blocks still held by callers become invalid. Twice is harmless. */
+/* Gives the region back. Blocks still held by callers become invalid. Twice is harmless. */
 void ca_multiple_binary_search_tree_destroy(ca_multiple_binary_search_tree *self);
 
-/* Forgets every block at once and keeps the range. O(1), whatever was allocated. */
+/* Forgets every block at once and keeps the region. O(1), whatever was allocated. */
 void ca_multiple_binary_search_tree_reset(ca_multiple_binary_search_tree *self);
 
-/* Folds the short lists and the victim into the trees, where all free neighbours merge. O(b log n)
- * for b blocks in lists. */
-void ca_multiple_binary_search_tree_fold(ca_multiple_binary_search_tree *self);
+/* Merges all that waits in the lists into the trees. Returns whether anything did. O(b log n) for b
+ * blocks that wait. */
+bool ca_multiple_binary_search_tree_fold(ca_multiple_binary_search_tree *self);
 
-/* Folds, and gives the whole pages inside free blocks back to the operating system. Returns the
- * bytes given back, 0 where the source cannot. O(n) and a system call for each block of a page or
- * more; what was given back before is given back again. */
+/* Merges all that waits in the lists into the trees, and gives the whole pages inside free runs and
+ * above top back to the operating system, where the source can. Returns the bytes given back.
+ * O(n log n) of the waiting blocks and O(n) of the free runs. */
 size_t ca_multiple_binary_search_tree_trim(ca_multiple_binary_search_tree *self);
+
+/* Live blocks. Requires that sizes are recorded. O(range / 1 KiB). */
+size_t ca_multiple_binary_search_tree_blocks(const ca_multiple_binary_search_tree *self);
 
 /* The allocator interface of *self; valid as long as *self is. */
 static inline ca_allocator *ca_multiple_binary_search_tree_allocator(
@@ -132,29 +135,51 @@ static inline ca_allocator *ca_multiple_binary_search_tree_allocator(
   return &self->base;
 }
 
-/* Bytes of live blocks, as rounded. O(1), and costs nothing before it is asked. */
+/* Bytes of live blocks, as rounded. O(1). */
 static inline size_t ca_multiple_binary_search_tree_live(
     const ca_multiple_binary_search_tree *self) {
-  return (size_t)(self->top - self->first - self->free - self->listed -
-                  (self->victim_end - self->victim)) *
+  return (size_t)(self->top - self->first - self->free_granules - self->waiting) *
          CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE;
 }
 
-/* Bytes from the first granule to the highest ever handed out since init or reset, rounded up to a
- * KiB: what it would have needed at most. O(1). */
+/* Bytes up to the highest ever handed out since init or reset: what was needed at most. O(1). */
 static inline size_t ca_multiple_binary_search_tree_peak(
     const ca_multiple_binary_search_tree *self) {
-  return (size_t)(self->touched - self->first) * CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE;
+  return (size_t)(self->highest - self->first) * CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE;
 }
 
-/* Live blocks. Requires that sizes are recorded. O(range / 1 KiB). */
-size_t ca_multiple_binary_search_tree_blocks(const ca_multiple_binary_search_tree *self);
-
-/* What the direct calls do where no list can serve. */
-ca_block ca_multiple_binary_search_tree_allocate_unlisted(ca_multiple_binary_search_tree *self,
-                                                          size_t size, size_t align);
-void ca_multiple_binary_search_tree_deallocate_unlisted(ca_multiple_binary_search_tree *self,
+/* What the inline functions below leave to the trees. */
+ca_block ca_multiple_binary_search_tree_allocate_from_trees(ca_multiple_binary_search_tree *self,
+                                                            size_t size, size_t align);
+void ca_multiple_binary_search_tree_deallocate_to_trees(ca_multiple_binary_search_tree *self,
                                                         void *ptr, size_t size);
+
+/* Takes the newest block of that many granules from its list, which is not empty. Private. */
+static inline char *ca_multiple_binary_search_tree_pop(ca_multiple_binary_search_tree *self,
+                                                       size_t granules) {
+  char *const ptr =
+      self->memory + (size_t)self->lists[granules] * CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE;
+  const ca_multiple_binary_search_tree_link *const link =
+      (const ca_multiple_binary_search_tree_link *)(const void *)ptr;
+  ca_unpoison_defined(link, sizeof *link);
+  const uint32_t next = *link;
+  self->lists[granules] = next;
+  self->waiting -= (uint32_t)granules;
+  /* Its link is what the next request of this size waits for. */
+  __builtin_prefetch(self->memory + (size_t)next * CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE);
+  return ptr;
+}
+
+/* Puts a block at the head of the list of its size. Private. */
+static inline void ca_multiple_binary_search_tree_push(ca_multiple_binary_search_tree *self,
+                                                       size_t granules, void *ptr) {
+  ca_multiple_binary_search_tree_link *const link = (ca_multiple_binary_search_tree_link *)ptr;
+  *link = self->lists[granules];
+  self->lists[granules] =
+      (uint32_t)((size_t)((char *)ptr - self->memory) / CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE);
+  self->waiting += (uint32_t)granules;
+  ca_poison(ptr, granules * CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE);
+}
 
 /* ca_allocate() for callers that know what they hold. Only where sizes are forgotten. */
 static inline ca_block ca_multiple_binary_search_tree_allocate(ca_multiple_binary_search_tree *self,
@@ -162,35 +187,25 @@ static inline ca_block ca_multiple_binary_search_tree_allocate(ca_multiple_binar
   const size_t granules = (size + (CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE - 1)) /
                           CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE; /* 0 where the sum wraps. */
   if (CA_LIKELY(granules <= CA_MULTIPLE_BINARY_SEARCH_TREE_LISTED_MAX &&
-                align <= CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE)) {
-    const uint32_t at = self->lists[granules];
-    if (CA_LIKELY(at != 0)) {
-      char *const ptr = self->origin + (size_t)at * CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE;
-      ca_unpoison_defined(ptr, CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE);
-      memcpy(&self->lists[granules], ptr, sizeof self->lists[0]);
-      self->listed -= (uint32_t)granules;
-      ca_unpoison(ptr, granules * CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE);
-      return ca_block_make(ptr, granules * CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE);
-    }
+                align <= CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE) &&
+      CA_LIKELY(self->lists[granules] != 0)) {
+    char *const ptr = ca_multiple_binary_search_tree_pop(self, granules);
+    ca_unpoison(ptr, granules * CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE);
+    return ca_block_make(ptr, granules * CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE);
   }
-  return ca_multiple_binary_search_tree_allocate_unlisted(self, size, align);
+  return ca_multiple_binary_search_tree_allocate_from_trees(self, size, align);
 }
 
-/* ca_deallocate() for callers that know what they hold. Only where sizes are forgotten. */
+/* ca_deallocate() likewise. */
 static inline void ca_multiple_binary_search_tree_deallocate(ca_multiple_binary_search_tree *self,
                                                              void *ptr, size_t size) {
   const size_t granules = (size + (CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE - 1)) /
                           CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE;
-  if (CA_UNLIKELY(granules > CA_MULTIPLE_BINARY_SEARCH_TREE_LISTED_MAX)) {
-    ca_multiple_binary_search_tree_deallocate_unlisted(self, ptr, size);
+  if (CA_LIKELY(granules <= CA_MULTIPLE_BINARY_SEARCH_TREE_LISTED_MAX)) {
+    ca_multiple_binary_search_tree_push(self, granules, ptr);
     return;
   }
-  ca_unpoison(ptr, CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE);
-  memcpy(ptr, &self->lists[granules], sizeof self->lists[0]);
-  self->lists[granules] =
-      (uint32_t)((size_t)((char *)ptr - self->origin) / CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE);
-  self->listed += (uint32_t)granules;
-  ca_poison(ptr, granules * CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE);
+  ca_multiple_binary_search_tree_deallocate_to_trees(self, ptr, size);
 }
 
 #ifdef __cplusplus

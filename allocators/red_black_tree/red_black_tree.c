@@ -1,255 +1,366 @@
 #include "allocators/red_black_tree/red_black_tree.h"
 
-#include "base/check.h"
-#include "base/poison.h"
+/* Every access to a node goes through load and store, for the poison's sake. */
 
-enum { LEFT = 0, RIGHT = 1, RED = 1 };
+typedef uint32_t __attribute__((may_alias)) field_of_node;
 
-/* Each access opens the poisoned node and closes it again; a plain build sees only the access. */
-
-static ca_red_black_node load(const ca_red_black_node *nodes, uint32_t index) {
-  ca_unpoison_defined(&nodes[index], sizeof *nodes);
-  const ca_red_black_node node = nodes[index];
-  ca_poison(&nodes[index], sizeof *nodes);
-  return node;
+static inline uint32_t load(const field_of_node *field, const ca_red_black_node *node) {
+  ca_unpoison_defined(node, sizeof *node);
+  const uint32_t value = *field;
+  ca_poison(node, sizeof *node);
+  return value;
 }
 
-static uint32_t child_of(const ca_red_black_node *nodes, uint32_t index, int side) {
-  return load(nodes, index).child[side];
+static inline void store(field_of_node *field, const ca_red_black_node *node, uint32_t value) {
+  ca_unpoison_defined(node, sizeof *node);
+  *field = value;
+  ca_poison(node, sizeof *node);
 }
 
-static uint32_t parent_of(const ca_red_black_node *nodes, uint32_t index) {
-  return load(nodes, index).parent;
+static inline uint32_t left_of(const ca_red_black_node *nodes, uint32_t at) {
+  return load(&nodes[at].left, &nodes[at]);
 }
 
-/* A missing node counts as black. */
-static bool is_red(const ca_red_black_node *nodes, uint32_t index) {
-  return index != 0 && (load(nodes, index).bits & RED) != 0;
+static inline uint32_t right_of(const ca_red_black_node *nodes, uint32_t at) {
+  return load(&nodes[at].right, &nodes[at]);
 }
 
-static void set_child(ca_red_black_node *nodes, uint32_t index, int side, uint32_t child) {
-  ca_unpoison_defined(&nodes[index], sizeof *nodes);
-  nodes[index].child[side] = child;
-  ca_poison(&nodes[index], sizeof *nodes);
+static inline uint32_t link_up_of(const ca_red_black_node *nodes, uint32_t at) {
+  return load(&nodes[at].parent, &nodes[at]);
 }
 
-static void set_parent(ca_red_black_node *nodes, uint32_t index, uint32_t parent) {
-  ca_unpoison_defined(&nodes[index], sizeof *nodes);
-  nodes[index].parent = parent;
-  ca_poison(&nodes[index], sizeof *nodes);
+static inline uint32_t parent_of(const ca_red_black_node *nodes, uint32_t at) {
+  return link_up_of(nodes, at) >> 1;
 }
 
-static void set_red(ca_red_black_node *nodes, uint32_t index, bool red) {
-  ca_unpoison_defined(&nodes[index], sizeof *nodes);
-  nodes[index].bits = (nodes[index].bits & ~(uint32_t)RED) | (red ? RED : 0);
-  ca_poison(&nodes[index], sizeof *nodes);
+static inline bool is_red(const ca_red_black_node *nodes, uint32_t at) {
+  return at != 0 && (link_up_of(nodes, at) & 1) != 0;
 }
 
-/* Puts `with` (maybe none) where `index` hangs. */
-static void replace(ca_red_black_tree *self, ca_red_black_node *nodes, uint32_t index,
-                    uint32_t with) {
-  const uint32_t parent = parent_of(nodes, index);
+static inline void set_left(ca_red_black_node *nodes, uint32_t at, uint32_t to) {
+  store(&nodes[at].left, &nodes[at], to);
+}
+
+static inline void set_right(ca_red_black_node *nodes, uint32_t at, uint32_t to) {
+  store(&nodes[at].right, &nodes[at], to);
+}
+
+static inline void set_link_up(ca_red_black_node *nodes, uint32_t at, uint32_t link) {
+  store(&nodes[at].parent, &nodes[at], link);
+}
+
+static inline void set_parent(ca_red_black_node *nodes, uint32_t at, uint32_t to) {
+  set_link_up(nodes, at, to << 1 | (link_up_of(nodes, at) & 1));
+}
+
+static inline void set_red(ca_red_black_node *nodes, uint32_t at) {
+  set_link_up(nodes, at, link_up_of(nodes, at) | 1);
+}
+
+static inline void set_black(ca_red_black_node *nodes, uint32_t at) {
+  set_link_up(nodes, at, link_up_of(nodes, at) & ~UINT32_C(1));
+}
+
+/* Makes `by` what `parent` has in the place of `at`; parent 0 is the tree itself. */
+static inline void set_child(ca_red_black_tree *tree, ca_red_black_node *nodes, uint32_t parent,
+                             uint32_t at, uint32_t by) {
   if (parent == 0) {
-    self->root = with;
+    tree->root = by;
+  } else if (left_of(nodes, parent) == at) {
+    set_left(nodes, parent, by);
   } else {
-    set_child(nodes, parent, child_of(nodes, parent, RIGHT) == index, with);
-  }
-  if (with != 0) {
-    set_parent(nodes, with, parent);
+    set_right(nodes, parent, by);
   }
 }
 
-/* Moves index down to `side`; its child of the other side takes its place. */
-static void rotate(ca_red_black_tree *self, ca_red_black_node *nodes, uint32_t index, int side) {
-  const uint32_t up = child_of(nodes, index, !side);
-  const uint32_t between = child_of(nodes, up, side);
-  set_child(nodes, index, !side, between);
-  if (between != 0) {
-    set_parent(nodes, between, index);
+/* `at` goes down to the left, its right child up; the colours stay with the nodes. */
+static void rotate_left(ca_red_black_tree *tree, ca_red_black_node *nodes, uint32_t at) {
+  const uint32_t up = right_of(nodes, at);
+  const uint32_t middle = left_of(nodes, up);
+  const uint32_t parent = parent_of(nodes, at);
+  set_right(nodes, at, middle);
+  if (middle != 0) {
+    set_parent(nodes, middle, at);
   }
-  replace(self, nodes, index, up);
-  set_child(nodes, up, side, index);
-  set_parent(nodes, index, up);
+  set_child(tree, nodes, parent, at, up);
+  set_parent(nodes, up, parent);
+  set_left(nodes, up, at);
+  set_parent(nodes, at, up);
 }
 
-/* Repairs a red node under a red parent. */
-static void repair_red(ca_red_black_tree *self, ca_red_black_node *nodes, uint32_t index) {
-  uint32_t parent = parent_of(nodes, index);
+static void rotate_right(ca_red_black_tree *tree, ca_red_black_node *nodes, uint32_t at) {
+  const uint32_t up = left_of(nodes, at);
+  const uint32_t middle = right_of(nodes, up);
+  const uint32_t parent = parent_of(nodes, at);
+  set_left(nodes, at, middle);
+  if (middle != 0) {
+    set_parent(nodes, middle, at);
+  }
+  set_child(tree, nodes, parent, at, up);
+  set_parent(nodes, up, parent);
+  set_right(nodes, up, at);
+  set_parent(nodes, at, up);
+}
+
+/* `at` is red and so, perhaps, is its parent: the only thing that may be wrong. */
+static void repair_red(ca_red_black_tree *tree, ca_red_black_node *nodes, uint32_t at) {
+  uint32_t parent = parent_of(nodes, at);
   while (is_red(nodes, parent)) {
-    const uint32_t grandparent = parent_of(nodes, parent); /* There is one: the root is black. */
-    const int side = child_of(nodes, grandparent, RIGHT) == parent;
-    const uint32_t uncle = child_of(nodes, grandparent, !side);
+    const uint32_t grandparent = parent_of(nodes, parent); /* Exists: the root is black. */
+    const bool on_left = left_of(nodes, grandparent) == parent;
+    const uint32_t uncle = on_left ? right_of(nodes, grandparent) : left_of(nodes, grandparent);
     if (is_red(nodes, uncle)) {
-      set_red(nodes, parent, false);
-      set_red(nodes, uncle, false);
-      set_red(nodes, grandparent, true);
-      index = grandparent;
-      parent = parent_of(nodes, index);
+      set_black(nodes, parent);
+      set_black(nodes, uncle);
+      set_red(nodes, grandparent);
+      at = grandparent;
+      parent = parent_of(nodes, at);
       continue;
     }
-    if (child_of(nodes, parent, !side) == index) {
-      rotate(self, nodes, parent, side);
-      parent = index;
+    if (on_left) {
+      if (right_of(nodes, parent) == at) {
+        rotate_left(tree, nodes, parent);
+        parent = at;
+      }
+      rotate_right(tree, nodes, grandparent);
+    } else {
+      if (left_of(nodes, parent) == at) {
+        rotate_right(tree, nodes, parent);
+        parent = at;
+      }
+      rotate_left(tree, nodes, grandparent);
     }
-    set_red(nodes, parent, false);
-    set_red(nodes, grandparent, true);
-    rotate(self, nodes, grandparent, !side);
-    break;
-  }
-  set_red(nodes, self->root, false);
-}
-
-void ca_red_black_tree_insert(ca_red_black_tree *self, ca_red_black_node *nodes, uint32_t index) {
-  uint32_t parent = 0;
-  int side = LEFT;
-  for (uint32_t at = self->root; at != 0; at = child_of(nodes, at, side)) {
-    parent = at;
-    side = index > at;
-  }
-  ca_unpoison_defined(&nodes[index], sizeof *nodes);
-  nodes[index].child[LEFT] = 0;
-  nodes[index].child[RIGHT] = 0;
-  nodes[index].parent = parent;
-  nodes[index].bits |= RED;
-  ca_poison(&nodes[index], sizeof *nodes);
-  if (parent == 0) {
-    self->root = index;
-  } else {
-    set_child(nodes, parent, side, index);
-  }
-  if (self->leftmost == 0 || index < self->leftmost) {
-    self->leftmost = index;
-  }
-  repair_red(self, nodes, index);
-}
-
-/* Repairs a path that misses a black node: the one to `index` (maybe none) below `parent`. */
-static void repair_black(ca_red_black_tree *self, ca_red_black_node *nodes, uint32_t index,
-                         uint32_t parent) {
-  while (index != self->root && !is_red(nodes, index)) {
-    const int side = child_of(nodes, parent, RIGHT) == index;
-    uint32_t sibling = child_of(nodes, parent, !side); /* There is one: it has more black nodes. */
-    if (is_red(nodes, sibling)) {
-      set_red(nodes, sibling, false);
-      set_red(nodes, parent, true);
-      rotate(self, nodes, parent, side);
-      sibling = child_of(nodes, parent, !side);
-    }
-    const bool far_is_red = is_red(nodes, child_of(nodes, sibling, !side));
-    if (!far_is_red && !is_red(nodes, child_of(nodes, sibling, side))) {
-      set_red(nodes, sibling, true);
-      index = parent;
-      parent = parent_of(nodes, index);
-      continue;
-    }
-    if (!far_is_red) {
-      set_red(nodes, child_of(nodes, sibling, side), false);
-      set_red(nodes, sibling, true);
-      rotate(self, nodes, sibling, !side);
-      sibling = child_of(nodes, parent, !side);
-    }
-    set_red(nodes, sibling, is_red(nodes, parent));
-    set_red(nodes, parent, false);
-    set_red(nodes, child_of(nodes, sibling, !side), false);
-    rotate(self, nodes, parent, side);
+    set_black(nodes, parent);
+    set_red(nodes, grandparent);
     return;
   }
-  if (index != 0) {
-    set_red(nodes, index, false);
+  set_black(nodes, tree->root);
+}
+
+void ca_red_black_insert_first(ca_red_black_tree *tree, ca_red_black_node *nodes, uint32_t number) {
+  set_left(nodes, number, 0);
+  set_right(nodes, number, 0);
+  set_link_up(nodes, number, 0);
+  tree->root = number;
+  tree->leftmost = number;
+}
+
+void ca_red_black_insert(ca_red_black_tree *tree, ca_red_black_node *nodes, uint32_t number) {
+  if (tree->root == 0) {
+    ca_red_black_insert_first(tree, nodes, number);
+    return;
+  }
+  uint32_t parent = tree->root;
+  uint32_t next = number < tree->leftmost ? 0 : parent;
+  if (next == 0) {
+    parent = tree->leftmost;
+    tree->leftmost = number;
+  }
+  while (next != 0) {
+    parent = next;
+    next = number < parent ? left_of(nodes, parent) : right_of(nodes, parent);
+  }
+  if (number < parent) {
+    set_left(nodes, parent, number);
+  } else {
+    set_right(nodes, parent, number);
+  }
+  set_left(nodes, number, 0);
+  set_right(nodes, number, 0);
+  set_link_up(nodes, number, parent << 1 | 1);
+  repair_red(tree, nodes, number);
+}
+
+/* Every path through `at` (a child of `parent`, maybe missing) lacks one black node. */
+static void repair_black(ca_red_black_tree *tree, ca_red_black_node *nodes, uint32_t at,
+                         uint32_t parent) {
+  while (parent != 0 && !is_red(nodes, at)) {
+    const bool on_left = left_of(nodes, parent) == at;
+    uint32_t sibling = on_left ? right_of(nodes, parent) : left_of(nodes, parent);
+    if (is_red(nodes, sibling)) {
+      set_black(nodes, sibling);
+      set_red(nodes, parent);
+      (on_left ? rotate_left : rotate_right)(tree, nodes, parent);
+      sibling = on_left ? right_of(nodes, parent) : left_of(nodes, parent);
+    }
+    const uint32_t near = on_left ? left_of(nodes, sibling) : right_of(nodes, sibling);
+    uint32_t far = on_left ? right_of(nodes, sibling) : left_of(nodes, sibling);
+    if (!is_red(nodes, near) && !is_red(nodes, far)) {
+      set_red(nodes, sibling);
+      at = parent;
+      parent = parent_of(nodes, at);
+      continue;
+    }
+    if (!is_red(nodes, far)) {
+      set_black(nodes, near);
+      set_red(nodes, sibling);
+      (on_left ? rotate_right : rotate_left)(tree, nodes, sibling);
+      far = sibling;
+      sibling = near;
+    }
+    set_link_up(nodes, sibling,
+                (link_up_of(nodes, sibling) & ~UINT32_C(1)) | (link_up_of(nodes, parent) & 1));
+    set_black(nodes, parent);
+    set_black(nodes, far);
+    (on_left ? rotate_left : rotate_right)(tree, nodes, parent);
+    return;
+  }
+  if (at != 0) {
+    set_black(nodes, at);
   }
 }
 
-static uint32_t first_below(const ca_red_black_node *nodes, uint32_t index) {
-  for (uint32_t left = index; left != 0; left = child_of(nodes, index, LEFT)) {
-    index = left;
+static uint32_t lowest_below(const ca_red_black_node *nodes, uint32_t at) {
+  for (uint32_t left = left_of(nodes, at); left != 0; left = left_of(nodes, at)) {
+    at = left;
   }
-  return index;
+  return at;
 }
 
-uint32_t ca_red_black_tree_next(const ca_red_black_node *nodes, uint32_t index) {
-  const ca_red_black_node node = load(nodes, index);
-  if (node.child[RIGHT] != 0) {
-    return first_below(nodes, node.child[RIGHT]);
+/* Puts `by` in the place of `at` with its colour and children. */
+static void take_place(ca_red_black_tree *tree, ca_red_black_node *nodes, uint32_t at,
+                       uint32_t by) {
+  const uint32_t left = left_of(nodes, at);
+  const uint32_t right = right_of(nodes, at);
+  const uint32_t link_up = link_up_of(nodes, at);
+  set_child(tree, nodes, link_up >> 1, at, by);
+  set_link_up(nodes, by, link_up);
+  set_left(nodes, by, left);
+  set_right(nodes, by, right);
+  if (left != 0) {
+    set_parent(nodes, left, by);
   }
-  uint32_t parent = node.parent;
-  while (parent != 0 && child_of(nodes, parent, RIGHT) == index) {
-    index = parent;
-    parent = parent_of(nodes, index);
+  if (right != 0) {
+    set_parent(nodes, right, by);
+  }
+}
+
+void ca_red_black_replace(ca_red_black_tree *tree, ca_red_black_node *nodes, uint32_t number,
+                          uint32_t by) {
+  take_place(tree, nodes, number, by);
+  if (tree->leftmost == number) {
+    tree->leftmost = by;
+  }
+}
+
+void ca_red_black_erase(ca_red_black_tree *tree, ca_red_black_node *nodes, uint32_t number) {
+  if (tree->leftmost == number) {
+    tree->leftmost = ca_red_black_next(nodes, number);
+  }
+  const uint32_t left = left_of(nodes, number);
+  const uint32_t right = right_of(nodes, number);
+  /* Of two children, the next higher node, which has at most one, gives up its own place. */
+  const uint32_t out = left != 0 && right != 0 ? lowest_below(nodes, right) : number;
+  const uint32_t child = left_of(nodes, out) != 0 ? left_of(nodes, out) : right_of(nodes, out);
+  uint32_t parent = parent_of(nodes, out);
+  const bool lacks_black = !is_red(nodes, out);
+  set_child(tree, nodes, parent, out, child);
+  if (child != 0) {
+    set_parent(nodes, child, parent);
+  }
+  if (out != number) {
+    take_place(tree, nodes, number, out);
+    parent = parent == number ? out : parent;
+  }
+  if (lacks_black) {
+    repair_black(tree, nodes, child, parent);
+  }
+}
+
+uint32_t ca_red_black_next(const ca_red_black_node *nodes, uint32_t number) {
+  const uint32_t right = right_of(nodes, number);
+  if (right != 0) {
+    return lowest_below(nodes, right);
+  }
+  uint32_t parent = parent_of(nodes, number);
+  while (parent != 0 && right_of(nodes, parent) == number) {
+    number = parent;
+    parent = parent_of(nodes, number);
   }
   return parent;
 }
 
-void ca_red_black_tree_erase(ca_red_black_tree *self, ca_red_black_node *nodes, uint32_t index) {
-  if (self->leftmost == index) {
-    self->leftmost = ca_red_black_tree_next(nodes, index);
-  }
-  const ca_red_black_node node = load(nodes, index);
-  bool lost_red = (node.bits & RED) != 0;
-  uint32_t moved;        /* What hangs where a node is missing now, maybe none, */
-  uint32_t moved_parent; /* and below whom. */
-  if (node.child[LEFT] == 0 || node.child[RIGHT] == 0) {
-    moved = node.child[LEFT] != 0 ? node.child[LEFT] : node.child[RIGHT];
-    moved_parent = node.parent;
-    replace(self, nodes, index, moved);
-  } else {
-    const uint32_t next = first_below(nodes, node.child[RIGHT]);
-    const bool next_red = is_red(nodes, next);
-    moved = child_of(nodes, next, RIGHT);
-    moved_parent = next;
-    if (next != node.child[RIGHT]) {
-      moved_parent = parent_of(nodes, next);
-      replace(self, nodes, next, moved);
-      set_child(nodes, next, RIGHT, node.child[RIGHT]);
-      set_parent(nodes, node.child[RIGHT], next);
-    }
-    replace(self, nodes, index, next);
-    set_child(nodes, next, LEFT, node.child[LEFT]);
-    set_parent(nodes, node.child[LEFT], next);
-    set_red(nodes, next, lost_red);
-    lost_red = next_red;
-  }
-  if (!lost_red) {
-    repair_black(self, nodes, moved, moved_parent);
-  }
-}
+/* Check: one walk in order, without recursion, that enters each node only by a link whose target
+ * is in bounds and names the node it came from as its parent. */
 
-/* What a walk has to bring to the next node. A node is valid when its index lies in (low, high),
- * which also means that no damaged link can lead round in a circle. */
 typedef struct walk {
   const ca_red_black_node *nodes;
-  size_t count;
-  unsigned black; /* Black nodes on each path so far finished; 0: none yet. */
+  uint32_t begin;
+  uint32_t end;
+  uint32_t last;    /* Highest number visited. */
+  uint32_t visited; /* Nodes entered. */
+  uint32_t blacks;  /* From the root down to where the walk is. */
+  uint32_t height;  /* Black nodes of a whole path, UINT32_MAX before the first. */
 } walk;
 
-/* Deeper than any red-black tree of 2^32 nodes. */
-enum { DEPTH_MAX = 66 };
-
-/* Recursion is bounded by DEPTH_MAX. */
-static bool check_below(walk *self, uint32_t index, uint32_t parent, uint64_t low, uint64_t high,
-                        unsigned depth, unsigned black) {
-  if (index == 0) {
-    const bool same = self->black == 0 || self->black == black + 1;
-    self->black = black + 1;
-    return same;
-  }
-  if (depth > DEPTH_MAX || index <= low || index >= high) {
+/* Whether the link from `from` down to `to` may be followed. */
+static bool enters(walk *self, uint32_t from, uint32_t to) {
+  if (to < self->begin || to >= self->end || ++self->visited > self->end - self->begin) {
     return false;
   }
-  const ca_red_black_node node = load(self->nodes, index);
-  const bool red = (node.bits & RED) != 0;
-  self->count++;
-  /* The bounds are tested before the colours of the parent, which lies in bounds by then. */
-  return node.parent == parent && !(red && (parent == 0 || is_red(self->nodes, parent))) &&
-         check_below(self, node.child[LEFT], index, low, index, depth + 1, black + !red) &&
-         check_below(self, node.child[RIGHT], index, index, high, depth + 1, black + !red);
+  const uint32_t link_up = link_up_of(self->nodes, to);
+  const bool red = (link_up & 1) != 0;
+  self->blacks += red ? 0 : 1;
+  return link_up >> 1 == from && !(red && (from == 0 || is_red(self->nodes, from)));
 }
 
-bool ca_red_black_tree_check(const ca_red_black_tree *self, const ca_red_black_node *nodes,
-                             uint32_t first, uint32_t end, size_t *count) {
-  walk down = {.nodes = nodes};
-  if (first == 0 || !check_below(&down, self->root, 0, first - 1, end, 0, 0)) {
+static bool ends_path(walk *self) {
+  if (self->height == UINT32_MAX) {
+    self->height = self->blacks;
+  }
+  return self->height == self->blacks;
+}
+
+/* Down to the lowest node below *at, entered already. */
+static bool descend_left(walk *self, uint32_t *at) {
+  for (uint32_t left = left_of(self->nodes, *at); left != 0; left = left_of(self->nodes, *at)) {
+    if (left >= *at || !enters(self, *at, left)) {
+      return false;
+    }
+    *at = left;
+  }
+  return ends_path(self);
+}
+
+/* From *at, whose left side is done, to the next in order; 0 behind the last. */
+static bool advance(walk *self, uint32_t *at) {
+  const uint32_t right = right_of(self->nodes, *at);
+  if (right != 0) {
+    const bool entered = right > *at && enters(self, *at, right);
+    *at = right;
+    return entered && descend_left(self, at);
+  }
+  if (!ends_path(self)) {
     return false;
   }
-  *count = down.count;
-  return self->leftmost == (self->root == 0 ? 0 : first_below(nodes, self->root));
+  uint32_t from;
+  do { /* Up along links that were checked on the way down. */
+    from = *at;
+    self->blacks -= is_red(self->nodes, from) ? 0 : 1;
+    *at = parent_of(self->nodes, from);
+  } while (*at != 0 && from > *at);
+  return true;
+}
+
+bool ca_red_black_check(const ca_red_black_tree *tree, const ca_red_black_node *nodes,
+                        uint32_t begin, uint32_t end, bool (*holds)(void *context, uint32_t number),
+                        void *context) {
+  if (tree->root == 0) {
+    return true;
+  }
+  walk self = {.nodes = nodes, .begin = begin, .end = end, .height = UINT32_MAX};
+  uint32_t at = tree->root;
+  if (begin == 0 || !enters(&self, 0, at) || !descend_left(&self, &at) || at != tree->leftmost) {
+    return false;
+  }
+  while (at != 0) {
+    if (at <= self.last || (holds != NULL && !holds(context, at))) {
+      return false;
+    }
+    self.last = at;
+    if (!advance(&self, &at)) {
+      return false;
+    }
+  }
+  return true;
 }
