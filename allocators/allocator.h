@@ -74,6 +74,11 @@ typedef struct ca_allocator_ops {
   bool (*check)(const ca_allocator *self);
 
   const char *name; /* For tests, benchmarks and messages; never NULL. */
+
+  /* Optional, and only with owns: the one range for whose addresses owns() is true, the same as
+   * long as the allocator holds it; none where it isn't one range, or isn't known. So that a
+   * composition need not ask owns() for each block. */
+  ca_block (*range)(const ca_allocator *self);
 } ca_allocator_ops;
 
 /* First member of every allocator. One word: to switch is to store one pointer. */

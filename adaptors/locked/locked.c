@@ -65,17 +65,17 @@ static bool op_check(const ca_allocator *base) {
   return holds;
 }
 
-#define LOCKED_TABLE(USABLE, UNSIZED, OWNS)                                                      \
+#define LOCKED_TABLE(USABLE, UNSIZED, OWNS, RANGE)                                               \
   {                                                                                              \
     .allocate = op_allocate, .deallocate = op_deallocate, .grow = op_grow, .shrink = op_shrink,  \
     .usable_size = (USABLE), .deallocate_unsized = (UNSIZED), .owns = (OWNS), .check = op_check, \
-    .name = "locked"                                                                             \
+    .name = "locked", .range = (RANGE)                                                           \
   }
 
 static const ca_wrapper_tables tables = {
-    {LOCKED_TABLE(NULL, NULL, NULL), LOCKED_TABLE(NULL, NULL, op_owns)},
-    {LOCKED_TABLE(op_usable_size, op_deallocate_unsized, NULL),
-     LOCKED_TABLE(op_usable_size, op_deallocate_unsized, op_owns)},
+    {LOCKED_TABLE(NULL, NULL, NULL, NULL), LOCKED_TABLE(NULL, NULL, op_owns, ca_wrapper_range)},
+    {LOCKED_TABLE(op_usable_size, op_deallocate_unsized, NULL, NULL),
+     LOCKED_TABLE(op_usable_size, op_deallocate_unsized, op_owns, ca_wrapper_range)},
 };
 
 static const pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;

@@ -32,6 +32,11 @@ bool ca_wrapper_owns(const ca_allocator *base, const void *ptr) {
   return inner->ops->owns(inner, ptr);
 }
 
+ca_block ca_wrapper_range(const ca_allocator *base) {
+  const ca_allocator *const inner = ca_wrapper_inner(base);
+  return inner->ops->range == NULL ? ca_block_none() : inner->ops->range(inner);
+}
+
 bool ca_wrapper_check(const ca_allocator *base) {
   const ca_allocator *const inner = ca_wrapper_inner(base);
   return inner->ops->check == NULL || inner->ops->check(inner);

@@ -44,6 +44,9 @@ size_t ca_wrapper_usable_size(const ca_allocator *base, const void *ptr);
 void ca_wrapper_deallocate_unsized(ca_allocator *base, void *ptr);
 bool ca_wrapper_owns(const ca_allocator *base, const void *ptr);
 
+/* None where the inner allocator doesn't tell. */
+ca_block ca_wrapper_range(const ca_allocator *base);
+
 /* True where the inner allocator has no check of its own. */
 bool ca_wrapper_check(const ca_allocator *base);
 
@@ -51,16 +54,18 @@ bool ca_wrapper_check(const ca_allocator *base);
 typedef ca_allocator_ops ca_wrapper_tables[2][2];
 
 /* clang-format off */
-#define CA_WRAPPER_TABLE_(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, USABLE, UNSIZED, OWNS, CHECK) \
+#define CA_WRAPPER_TABLE_(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, USABLE, UNSIZED, OWNS, CHECK, \
+                          RANGE)                                                                  \
   {.allocate = (ALLOCATE), .deallocate = (DEALLOCATE), .grow = (GROW), .shrink = (SHRINK),        \
    .usable_size = (USABLE), .deallocate_unsized = (UNSIZED), .owns = (OWNS), .check = (CHECK),    \
-   .name = (NAME)}
+   .name = (NAME), .range = (RANGE)}
 
 /* One row of tables: without and with owns. */
 #define CA_WRAPPER_ROW(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, USABLE, UNSIZED, CHECK)          \
-  {CA_WRAPPER_TABLE_(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, USABLE, UNSIZED, NULL, CHECK),     \
+  {CA_WRAPPER_TABLE_(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, USABLE, UNSIZED, NULL, CHECK,      \
+                     NULL),                                                                       \
    CA_WRAPPER_TABLE_(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, USABLE, UNSIZED, ca_wrapper_owns,  \
-                     CHECK)}
+                     CHECK, ca_wrapper_range)}
 
 /* Both rows, for an adaptor that needs no size of its own. */
 #define CA_WRAPPER_ROWS(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, UNSIZED, CHECK)                 \

@@ -267,6 +267,11 @@ static bool op_owns(const ca_allocator *base, const void *ptr) {
   return (uintptr_t)ptr - (uintptr_t)self->begin < ca_bit_set_capacity(self);
 }
 
+static ca_block op_range(const ca_allocator *base) {
+  const ca_bit_set *const self = from_const_base(base);
+  return ca_block_make(self->begin, ca_bit_set_capacity(self));
+}
+
 static bool op_check(const ca_allocator *base);
 
 static const ca_allocator_ops forgetting_ops = {
@@ -279,6 +284,7 @@ static const ca_allocator_ops forgetting_ops = {
     .owns = op_owns,
     .check = op_check,
     .name = "bit set",
+    .range = op_range,
 };
 
 static const ca_allocator_ops recording_ops = {
@@ -291,6 +297,7 @@ static const ca_allocator_ops recording_ops = {
     .owns = op_owns,
     .check = op_check,
     .name = "bit set, sizes recorded",
+    .range = op_range,
 };
 
 /* Layout: padding up to a block, the blocks, padding up to a word, borders, the map. */

@@ -49,6 +49,11 @@ static bool op_owns(const ca_allocator *base, const void *ptr) {
   return (uintptr_t)ptr >= (uintptr_t)self->begin && (uintptr_t)ptr < (uintptr_t)self->end;
 }
 
+static ca_block op_range(const ca_allocator *base) {
+  const ca_bump *const self = from_const_base(base);
+  return ca_block_make(self->begin, (size_t)(self->end - self->begin));
+}
+
 static bool within_region(const ca_bump *self) {
   if (ca_block_is_none(self->region)) {
     return true;
@@ -73,6 +78,7 @@ static const ca_allocator_ops forgetting_ops = {
     .owns = op_owns,
     .check = op_check,
     .name = "bump",
+    .range = op_range,
 };
 
 /* Sizes recorded. The record is the word in front of a block: its size in the upper 48 bits, and in
@@ -227,6 +233,7 @@ static const ca_allocator_ops recording_ops = {
     .owns = op_owns,
     .check = recording_check,
     .name = "bump, sizes recorded",
+    .range = op_range,
 };
 
 void ca_bump_init_range(ca_bump *self, ca_block range, ca_sizes sizes) {

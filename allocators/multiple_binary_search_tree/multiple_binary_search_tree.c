@@ -112,6 +112,11 @@ static bool op_owns(const ca_allocator *base, const void *ptr) {
   return offset / GRANULE >= self->first && offset / GRANULE < self->end;
 }
 
+static ca_block op_range(const ca_allocator *base) {
+  const trees *const self = from_const_base(base);
+  return ca_block_make(address_of(self, self->first), (size_t)(self->end - self->first) * GRANULE);
+}
+
 /* A damaged list that runs in a circle ends by the count of what waits. */
 static bool list_holds(const trees *self, uint32_t granules, uint64_t *waiting) {
   for (uint32_t number = self->lists[granules]; number != 0;) {
@@ -190,6 +195,7 @@ const ca_allocator_ops runs_forgetting_ops = {
     .owns = op_owns,
     .check = op_check,
     .name = "multiple_binary_search_tree",
+    .range = op_range,
 };
 
 /* Sizes recorded. */
@@ -311,4 +317,5 @@ const ca_allocator_ops runs_recording_ops = {
     .owns = op_owns,
     .check = op_check,
     .name = "multiple_binary_search_tree, sizes recorded",
+    .range = op_range,
 };

@@ -11,7 +11,8 @@
 //   INSTANTIATE_TYPED_TEST_SUITE_P(Bump, AllocatorConformance, BumpFixture);
 //
 // A fixture has room for at least 256 KiB. Of an allocator that may refuse to shrink, because it
-// must be told the exact size in the end, the fixture says so by kShrinks = false.
+// must be told the exact size in the end, the fixture says so by kShrinks = false. A matrix of
+// many may say by kSeeds how many random runs each has (else 20).
 #ifndef CONTEXT_ALLOCATOR_ALLOCATORS_TESTING_ALLOCATOR_CONFORMANCE_H_
 #define CONTEXT_ALLOCATOR_ALLOCATORS_TESTING_ALLOCATOR_CONFORMANCE_H_
 
@@ -35,6 +36,13 @@ struct AlwaysShrinks : std::true_type {};
 template <typename Fixture>
 struct AlwaysShrinks<Fixture, std::void_t<decltype(Fixture::kShrinks)>>
     : std::bool_constant<Fixture::kShrinks> {};
+
+template <typename Fixture, typename = void>
+struct ModelSeeds : std::integral_constant<unsigned, 20> {};
+
+template <typename Fixture>
+struct ModelSeeds<Fixture, std::void_t<decltype(Fixture::kSeeds)>>
+    : std::integral_constant<unsigned, Fixture::kSeeds> {};
 
 template <typename Fixture>
 class AllocatorConformance : public testing::Test {
@@ -115,6 +123,7 @@ TYPED_TEST_P(AllocatorConformance, HasANameAndItsOperations) {
   EXPECT_NE(ops->deallocate, nullptr);
   EXPECT_NE(ops->grow, nullptr);
   EXPECT_NE(ops->shrink, nullptr);
+  EXPECT_TRUE(ops->range == nullptr || ops->owns != nullptr);
   EXPECT_EQ(ops->usable_size == nullptr, ops->deallocate_unsized == nullptr) << "both or neither";
 }
 
@@ -327,6 +336,14 @@ TYPED_TEST_P(AllocatorConformance, OwnsItsBlocksAndNothingElse) {
   EXPECT_FALSE(this->ops()->owns(this->allocator(), nullptr));
   EXPECT_FALSE(this->ops()->owns(this->allocator(), &local));
   EXPECT_FALSE(this->ops()->owns(this->allocator(), reinterpret_cast<void *>(UINTPTR_MAX)));
+  if (this->ops()->range == nullptr) return;
+  const ca_block range = this->ops()->range(this->allocator());
+  if (ca_block_is_none(range)) return;
+  const auto *begin = static_cast<const char *>(range.ptr);
+  EXPECT_TRUE(this->ops()->owns(this->allocator(), begin));
+  EXPECT_TRUE(this->ops()->owns(this->allocator(), begin + range.size - 1));
+  EXPECT_FALSE(this->ops()->owns(this->allocator(), begin - 1));
+  EXPECT_FALSE(this->ops()->owns(this->allocator(), begin + range.size));
 }
 
 TYPED_TEST_P(AllocatorConformance, WhatItRecordsIsWhatItHandedOut) {
@@ -354,7 +371,7 @@ TYPED_TEST_P(AllocatorConformance, KeepsErrno) {
 }
 
 TYPED_TEST_P(AllocatorConformance, RandomOperationsAgreeWithTheModel) {
-  constexpr int kSeeds = 20;
+  constexpr unsigned kSeeds = ModelSeeds<TypeParam>::value;
   constexpr int kSteps = 1000;
   for (unsigned seed = 1; seed <= kSeeds; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
