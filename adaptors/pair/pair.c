@@ -1,18 +1,31 @@
 #include "adaptors/pair/pair.h"
 
-ca_block ca_pair_allocate_from(ca_pair *self, ca_allocator *side, size_t size, size_t align) {
+CA_COLD ca_allocator *ca_pair_ask(const ca_pair *self, const void *ptr) {
+  return self->asked->ops->owns(self->asked, ptr) ? self->asked : self->other;
+}
+
+ca_block ca_pair_allocate_checked(ca_pair *self, ca_allocator *side, size_t size, size_t align) {
   const ca_block block = ca_allocate(side, size, align);
-  if (side == self->asked || ca_block_is_none(block)) {
+  if (ca_block_is_none(block)) {
     return block;
   }
-  if (CA_UNLIKELY(self->asked->ops->owns(self->asked, block.ptr))) {
+  if (CA_UNLIKELY(ca_pair_owner(&self->base, block.ptr) == self->asked)) {
     ca_deallocate(side, block.ptr, size, align);
     return ca_block_none();
   }
   return block;
 }
 
+CA_COLD static void deallocate_asking(const ca_pair *self, void *ptr, size_t size, size_t align) {
+  ca_deallocate(ca_pair_ask(self, ptr), ptr, size, align);
+}
+
 void ca_pair_deallocate(ca_allocator *base, void *ptr, size_t size, size_t align) {
+  const ca_pair *const self = (const ca_pair *)base;
+  if (CA_UNLIKELY(self->size == 0)) { /* Apart, so that the usual case needs no stack frame. */
+    deallocate_asking(self, ptr, size, align);
+    return;
+  }
   ca_deallocate(ca_pair_owner(base, ptr), ptr, size, align);
 }
 
@@ -85,6 +98,17 @@ static const ca_allocator_ops refusing_ops = {
     .name = "no pair",
 };
 
+static ca_block range_of(const ca_allocator *side) {
+  return side->ops->range == NULL ? ca_block_none() : side->ops->range(side);
+}
+
+static bool are_apart(ca_block one, ca_block two) {
+  const uintptr_t begin = (uintptr_t)one.ptr;
+  const uintptr_t other_begin = (uintptr_t)two.ptr;
+  return one.size > 0 && two.size > 0 &&
+         (begin < other_begin ? other_begin - begin >= one.size : begin - other_begin >= two.size);
+}
+
 bool ca_pair_init(ca_pair *self, ca_allocator *first, ca_allocator *second,
                   const ca_pair_tables tables) {
   *self = (ca_pair){.base = {.ops = &refusing_ops}};
@@ -100,5 +124,9 @@ bool ca_pair_init(ca_pair *self, ca_allocator *first, ca_allocator *second,
   self->other = one->owns != NULL ? second : first;
   self->first = first;
   self->second = second;
+  const ca_block range = range_of(self->asked);
+  self->begin = (uintptr_t)range.ptr;
+  self->size = range.size;
+  self->claimable = are_apart(range, range_of(self->other)) ? NULL : self->other;
   return true;
 }
