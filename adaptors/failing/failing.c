@@ -12,13 +12,13 @@ static bool is_refused(ca_allocator *base) {
 }
 
 static ca_block op_allocate(ca_allocator *base, size_t size, size_t align) {
-  return is_refused(base) ? ca_block_none() : ca_wrapper_allocate(base, size, align);
+  return is_refused(base) ? ca_block_none() : ca_allocate(ca_wrapper_inner(base), size, align);
 }
 
 static ca_block op_grow(ca_allocator *base, void *ptr, size_t size, size_t new_size, size_t align,
                         ca_move move) {
   return is_refused(base) ? ca_block_none()
-                          : ca_wrapper_grow(base, ptr, size, new_size, align, move);
+                          : ca_grow(ca_wrapper_inner(base), ptr, size, new_size, align, move);
 }
 
 static const ca_wrapper_tables tables =

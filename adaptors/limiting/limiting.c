@@ -2,44 +2,58 @@
 
 static ca_budget *budget_of(ca_allocator *base) { return &((ca_limiting *)base)->budget; }
 
-static void give_back_below(ca_budget *self, const ca_budget *end, size_t bytes) {
+static inline void give_back_below(ca_budget *self, const ca_budget *end, size_t bytes) {
   for (ca_budget *at = self; at != end; at = at->parent) {
     CA_ASSERT(at->used >= bytes);
     at->used -= bytes;
   }
 }
 
+/* What the loop of take found too much for `at`: refused, unless it is nothing at all. */
+CA_COLD static bool take_exactly(ca_budget *self, ca_budget *at, size_t bytes) {
+  give_back_below(self, at, bytes);
+  if (bytes == 0) {
+    return true;
+  }
+  at->refusals++;
+  return false;
+}
+
+static inline bool takes(ca_budget *at, size_t bytes) {
+  size_t used;
+  if (CA_UNLIKELY(__builtin_add_overflow(at->used, bytes, &used) || used > at->limit)) {
+    return false;
+  }
+  at->used = used;
+  return true;
+}
+
 bool ca_budget_take(ca_budget *self, size_t bytes) {
   for (ca_budget *at = self; at != NULL; at = at->parent) {
-    if (CA_UNLIKELY(bytes > ca_budget_room(at))) {
-      at->refusals++;
-      give_back_below(self, at, bytes);
-      return false;
+    if (!takes(at, bytes)) {
+      return take_exactly(self, at, bytes);
     }
-    at->used += bytes;
   }
   return true;
 }
 
 void ca_budget_give_back(ca_budget *self, size_t bytes) { give_back_below(self, NULL, bytes); }
 
-/* The same for an adaptor's own budget, which mostly has room and no parent. */
+/* The same for an adaptor's own budget, without a loop where there is no parent. */
 
 static inline bool take(ca_allocator *base, size_t bytes) {
   ca_budget *const self = budget_of(base);
-  if (CA_LIKELY(self->parent == NULL && self->used <= self->limit &&
-                bytes <= self->limit - self->used)) {
-    self->used += bytes;
-    return true;
+  if (self->parent != NULL || !takes(self, bytes)) {
+    return ca_budget_take(self, bytes);
   }
-  return ca_budget_take(self, bytes);
+  return true;
 }
 
 static inline void give_back(ca_allocator *base, size_t bytes) {
   ca_budget *const self = budget_of(base);
   CA_ASSERT(self->used >= bytes);
   self->used -= bytes;
-  if (CA_UNLIKELY(self->parent != NULL)) {
+  if (self->parent != NULL) {
     ca_budget_give_back(self->parent, bytes);
   }
 }
@@ -60,7 +74,7 @@ static ca_block op_allocate(ca_allocator *base, size_t size, size_t align) {
 
 static void op_deallocate(ca_allocator *base, void *ptr, size_t size, size_t align) {
   give_back(base, size);
-  ca_wrapper_deallocate(base, ptr, size, align);
+  ca_deallocate(ca_wrapper_inner(base), ptr, size, align);
 }
 
 static ca_block op_grow(ca_allocator *base, void *ptr, size_t size, size_t new_size, size_t align,
@@ -68,7 +82,7 @@ static ca_block op_grow(ca_allocator *base, void *ptr, size_t size, size_t new_s
   if (!take(base, new_size - size)) {
     return ca_block_none();
   }
-  const ca_block block = ca_wrapper_grow(base, ptr, size, new_size, align, move);
+  const ca_block block = ca_grow(ca_wrapper_inner(base), ptr, size, new_size, align, move);
   if (ca_block_is_none(block)) {
     give_back(base, new_size - size);
     return block;
@@ -78,7 +92,7 @@ static ca_block op_grow(ca_allocator *base, void *ptr, size_t size, size_t new_s
 
 static ca_block op_shrink(ca_allocator *base, void *ptr, size_t size, size_t new_size, size_t align,
                           ca_move move) {
-  const ca_block block = ca_wrapper_shrink(base, ptr, size, new_size, align, move);
+  const ca_block block = ca_shrink(ca_wrapper_inner(base), ptr, size, new_size, align, move);
   if (ca_block_is_none(block)) {
     return block;
   }
@@ -86,7 +100,7 @@ static ca_block op_shrink(ca_allocator *base, void *ptr, size_t size, size_t new
   return ca_block_make(block.ptr, new_size);
 }
 
-/* Sizes recorded: the recorded size is asked for each time. */
+/* Sizes recorded: the recorded size is asked for each time, unless there is no excess. */
 
 static ca_block recording_allocate(ca_allocator *base, size_t size, size_t align) {
   if (!take(base, size)) {
@@ -97,10 +111,13 @@ static ca_block recording_allocate(ca_allocator *base, size_t size, size_t align
     give_back(base, size);
     return block;
   }
+  if (block.size == size) {
+    return block;
+  }
   const size_t recorded = ca_wrapper_recorded(base, block.ptr);
   if (CA_UNLIKELY(!take(base, recorded - size))) {
     give_back(base, size);
-    ca_wrapper_deallocate(base, block.ptr, size, align);
+    ca_deallocate(ca_wrapper_inner(base), block.ptr, size, align);
     return ca_block_none();
   }
   return ca_block_make(block.ptr, recorded);
@@ -108,7 +125,7 @@ static ca_block recording_allocate(ca_allocator *base, size_t size, size_t align
 
 static void recording_deallocate(ca_allocator *base, void *ptr, size_t size, size_t align) {
   give_back(base, ca_wrapper_recorded(base, ptr));
-  ca_wrapper_deallocate(base, ptr, size, align);
+  ca_deallocate(ca_wrapper_inner(base), ptr, size, align);
 }
 
 static void recording_deallocate_unsized(ca_allocator *base, void *ptr) {
@@ -120,7 +137,7 @@ static void recording_deallocate_unsized(ca_allocator *base, void *ptr) {
  * what that kept of it, room or no room. */
 static ca_block undo_grow(ca_allocator *base, void *ptr, size_t before, size_t new_size,
                           size_t align) {
-  ca_wrapper_shrink(base, ptr, new_size, before, align, CA_MOVE_NEVER);
+  ca_shrink(ca_wrapper_inner(base), ptr, new_size, before, align, CA_MOVE_NEVER);
   const size_t kept = ca_wrapper_recorded(base, ptr) - before;
   give_back(base, new_size - before);
   for (ca_budget *at = budget_of(base); at != NULL; at = at->parent) {
@@ -139,7 +156,7 @@ static ca_block recording_grow(ca_allocator *base, void *ptr, size_t size, size_
   if (!take(base, new_size - before)) {
     return ca_block_none();
   }
-  const ca_block block = ca_wrapper_grow(base, ptr, size, new_size, align, CA_MOVE_NEVER);
+  const ca_block block = ca_grow(ca_wrapper_inner(base), ptr, size, new_size, align, CA_MOVE_NEVER);
   if (ca_block_is_none(block)) {
     give_back(base, new_size - before);
     return block;
@@ -154,7 +171,7 @@ static ca_block recording_grow(ca_allocator *base, void *ptr, size_t size, size_
 static ca_block recording_shrink(ca_allocator *base, void *ptr, size_t size, size_t new_size,
                                  size_t align, ca_move move) {
   const size_t before = ca_wrapper_recorded(base, ptr);
-  const ca_block block = ca_wrapper_shrink(base, ptr, size, new_size, align, move);
+  const ca_block block = ca_shrink(ca_wrapper_inner(base), ptr, size, new_size, align, move);
   if (ca_block_is_none(block)) {
     return block;
   }

@@ -118,17 +118,20 @@ static ca_logging_entry *add_entry(ca_logging *self, const void *ptr, size_t siz
 
 /* The calls. */
 
-static void log_allocation(ca_logging *self, const void *ptr, size_t size, size_t align) {
+/* Apart, like the deallocation below, so that calls which pass through need no large frame. */
+static __attribute__((noinline)) ca_block log_allocation(ca_logging *self, ca_block block,
+                                                         size_t size, size_t align) {
   if (CA_UNLIKELY(!has_room(self))) {
     self->left_out++;
-    return;
+    return block;
   }
-  const ca_logging_entry *const entry = add_entry(self, ptr, size);
+  const ca_logging_entry *const entry = add_entry(self, block.ptr, size);
   const bool usual = align <= CA_ALIGN_DEFAULT;
   add_event(self, (ca_logging_event){.op = usual ? OP_ALLOCATE : OP_ALIGNED,
                                      .align_log2 = usual ? 0 : (uint8_t)ca_log2_floor(align),
                                      .id = entry->id,
                                      .size = entry->size});
+  return block;
 }
 
 static void log_resize(ca_logging *self, const void *old, const void *ptr, size_t size) {
@@ -157,14 +160,21 @@ static void log_deallocation(ca_logging *self, const void *ptr) {
 static ca_block op_allocate(ca_allocator *base, size_t size, size_t align) {
   const ca_block block = ca_allocate(ca_wrapper_inner(base), size, align);
   if (CA_LIKELY(!ca_block_is_none(block) && from_base(base)->file >= 0)) {
-    log_allocation(from_base(base), block.ptr, size, align);
+    return log_allocation(from_base(base), block, size, align);
   }
   return block;
 }
 
+static __attribute__((noinline)) void deallocate_logged(ca_allocator *base, void *ptr, size_t size,
+                                                        size_t align) {
+  log_deallocation(from_base(base), ptr);
+  ca_deallocate(ca_wrapper_inner(base), ptr, size, align);
+}
+
 static void op_deallocate(ca_allocator *base, void *ptr, size_t size, size_t align) {
-  if (CA_LIKELY(from_base(base)->file >= 0)) {
-    log_deallocation(from_base(base), ptr);
+  if (from_base(base)->file >= 0) {
+    deallocate_logged(base, ptr, size, align);
+    return;
   }
   ca_deallocate(ca_wrapper_inner(base), ptr, size, align);
 }

@@ -46,12 +46,12 @@ static ca_block op_allocate(ca_allocator *base, size_t size, size_t align) {
 
 static void op_deallocate(ca_allocator *base, void *ptr, size_t size, size_t align) {
   count_deallocation(from_base(base), size);
-  ca_wrapper_deallocate(base, ptr, size, align);
+  ca_deallocate(ca_wrapper_inner(base), ptr, size, align);
 }
 
 static ca_block op_grow(ca_allocator *base, void *ptr, size_t size, size_t new_size, size_t align,
                         ca_move move) {
-  const ca_block block = ca_wrapper_grow(base, ptr, size, new_size, align, move);
+  const ca_block block = ca_grow(ca_wrapper_inner(base), ptr, size, new_size, align, move);
   if (ca_block_is_none(block)) {
     return block;
   }
@@ -61,7 +61,7 @@ static ca_block op_grow(ca_allocator *base, void *ptr, size_t size, size_t new_s
 
 static ca_block op_shrink(ca_allocator *base, void *ptr, size_t size, size_t new_size, size_t align,
                           ca_move move) {
-  const ca_block block = ca_wrapper_shrink(base, ptr, size, new_size, align, move);
+  const ca_block block = ca_shrink(ca_wrapper_inner(base), ptr, size, new_size, align, move);
   if (ca_block_is_none(block)) {
     return block;
   }
@@ -69,7 +69,7 @@ static ca_block op_shrink(ca_allocator *base, void *ptr, size_t size, size_t new
   return count_resize(from_base(base), block.ptr, size, new_size);
 }
 
-/* Sizes recorded: the recorded size is asked for each time. */
+/* Sizes recorded: the recorded size is asked for each time, unless there is no excess. */
 
 static ca_block recording_allocate(ca_allocator *base, size_t size, size_t align) {
   ca_tracking *const self = from_base(base);
@@ -78,12 +78,13 @@ static ca_block recording_allocate(ca_allocator *base, size_t size, size_t align
     self->counts.refusals++;
     return block;
   }
-  return count_allocation(self, block.ptr, ca_wrapper_recorded(base, block.ptr));
+  const size_t recorded = block.size == size ? size : ca_wrapper_recorded(base, block.ptr);
+  return count_allocation(self, block.ptr, recorded);
 }
 
 static void recording_deallocate(ca_allocator *base, void *ptr, size_t size, size_t align) {
   count_deallocation(from_base(base), ca_wrapper_recorded(base, ptr));
-  ca_wrapper_deallocate(base, ptr, size, align);
+  ca_deallocate(ca_wrapper_inner(base), ptr, size, align);
 }
 
 static void recording_deallocate_unsized(ca_allocator *base, void *ptr) {
@@ -94,7 +95,7 @@ static void recording_deallocate_unsized(ca_allocator *base, void *ptr) {
 static ca_block recording_grow(ca_allocator *base, void *ptr, size_t size, size_t new_size,
                                size_t align, ca_move move) {
   const size_t before = ca_wrapper_recorded(base, ptr);
-  const ca_block block = ca_wrapper_grow(base, ptr, size, new_size, align, move);
+  const ca_block block = ca_grow(ca_wrapper_inner(base), ptr, size, new_size, align, move);
   if (ca_block_is_none(block)) {
     return block;
   }
@@ -105,7 +106,7 @@ static ca_block recording_grow(ca_allocator *base, void *ptr, size_t size, size_
 static ca_block recording_shrink(ca_allocator *base, void *ptr, size_t size, size_t new_size,
                                  size_t align, ca_move move) {
   const size_t before = ca_wrapper_recorded(base, ptr);
-  const ca_block block = ca_wrapper_shrink(base, ptr, size, new_size, align, move);
+  const ca_block block = ca_shrink(ca_wrapper_inner(base), ptr, size, new_size, align, move);
   if (ca_block_is_none(block)) {
     return block;
   }
