@@ -6,12 +6,14 @@
 
 namespace {
 
+template <typename Inner>
 void BM_AddedCost(benchmark::State &state) {
-  ca_testing::BenchBump inner(CA_SIZES_FORGOTTEN);
+  Inner inner(CA_SIZES_FORGOTTEN);
   ca_aligned aligned;
   ca_aligned_init(&aligned, inner.get(), 16, 0);
   ca_testing::ReportAddedCost(state, inner.get(), ca_aligned_allocator(&aligned));
 }
-BENCHMARK(BM_AddedCost);
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchBump);
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchTrees);
 
 }  // namespace

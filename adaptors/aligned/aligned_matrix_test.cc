@@ -13,9 +13,8 @@ struct AlignedRaising : AdaptorFixture<Inner> {
   ca_aligned adaptor;
 };
 INSTANTIATE_TYPED_TEST_SUITE_P(AlignedRaising, AllocatorConformance,
-                               OverEveryAllocator<AlignedRaising>, AllocatorName);
-INSTANTIATE_TYPED_TEST_SUITE_P(AlignedRaising, Refusal, OverEveryRefusingAllocator<AlignedRaising>,
-                               AllocatorName);
+                               AlignedRaising<CurrentFixture>);
+INSTANTIATE_TYPED_TEST_SUITE_P(AlignedRaising, Refusal, AlignedRaising<Refusing>);
 
 template <typename Inner>
 struct AlignedWithin : AdaptorFixture<Inner> {
@@ -23,9 +22,7 @@ struct AlignedWithin : AdaptorFixture<Inner> {
   ca_allocator *get() { return ca_aligned_allocator(&adaptor); }
   ca_aligned adaptor;
 };
-INSTANTIATE_TYPED_TEST_SUITE_P(AlignedWithin, AllocatorConformance,
-                               OverEveryAllocator<AlignedWithin>, AllocatorName);
-INSTANTIATE_TYPED_TEST_SUITE_P(AlignedWithin, Refusal, OverEveryRefusingAllocator<AlignedWithin>,
-                               AllocatorName);
+INSTANTIATE_TYPED_TEST_SUITE_P(AlignedWithin, AllocatorConformance, AlignedWithin<CurrentFixture>);
+INSTANTIATE_TYPED_TEST_SUITE_P(AlignedWithin, Refusal, AlignedWithin<Refusing>);
 
 }  // namespace ca_testing

@@ -5,13 +5,15 @@
 
 namespace {
 
+template <typename Inner>
 void BM_AddedCost(benchmark::State &state) {
-  ca_testing::BenchBump inner(CA_SIZES_FORGOTTEN);
+  Inner inner(CA_SIZES_FORGOTTEN);
   ca_failing_plan plan = {};
   ca_failing failing;
   ca_failing_init(&failing, inner.get(), &plan);
   ca_testing::ReportAddedCost(state, inner.get(), ca_failing_allocator(&failing));
 }
-BENCHMARK(BM_AddedCost);
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchBump);
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchTrees);
 
 }  // namespace

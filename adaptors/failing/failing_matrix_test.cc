@@ -13,9 +13,7 @@ struct Failing : AdaptorFixture<Inner> {
   ca_failing_plan plan = {};
   ca_failing adaptor;
 };
-INSTANTIATE_TYPED_TEST_SUITE_P(Failing, AllocatorConformance, OverEveryAllocator<Failing>,
-                               AllocatorName);
-INSTANTIATE_TYPED_TEST_SUITE_P(Failing, Refusal, OverEveryRefusingAllocator<Failing>,
-                               AllocatorName);
+INSTANTIATE_TYPED_TEST_SUITE_P(Failing, AllocatorConformance, Failing<CurrentFixture>);
+INSTANTIATE_TYPED_TEST_SUITE_P(Failing, Refusal, Failing<Refusing>);
 
 }  // namespace ca_testing

@@ -10,13 +10,11 @@ template <typename Inner>
 struct Fallback : AdaptorFixture<Inner> {
   Fallback() { EXPECT_TRUE(ca_fallback_init(&adaptor, this->inner.get(), second.get())); }
   ca_allocator *get() { return ca_fallback_allocator(&adaptor); }
-  static constexpr std::size_t kCapacity = 2 * Inner::kCapacity;
-  Inner second;
+  static constexpr CurrentCapacity kCapacity = {2};
+  Inner second{true};
   ca_fallback adaptor;
 };
-INSTANTIATE_TYPED_TEST_SUITE_P(Fallback, AllocatorConformance, OverEveryAllocator<Fallback>,
-                               AllocatorName);
-INSTANTIATE_TYPED_TEST_SUITE_P(Fallback, Refusal, OverEveryRefusingAllocator<Fallback>,
-                               AllocatorName);
+INSTANTIATE_TYPED_TEST_SUITE_P(Fallback, AllocatorConformance, Fallback<CurrentFixture>);
+INSTANTIATE_TYPED_TEST_SUITE_P(Fallback, Refusal, Fallback<Refusing>);
 
 }  // namespace ca_testing

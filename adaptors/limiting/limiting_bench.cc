@@ -5,17 +5,21 @@
 
 namespace {
 
-void AddedCost(benchmark::State &state, ca_sizes sizes) {
-  ca_testing::BenchBump inner(sizes);
+template <typename Inner, ca_sizes kSizes>
+void BM_AddedCost(benchmark::State &state) {
+  Inner inner(kSizes);
   ca_limiting limiting;
-  ca_limiting_init(&limiting, inner.get(), sizes, 1000, nullptr);
+  ca_limiting_init(&limiting, inner.get(), kSizes, 1000, nullptr);
   ca_testing::ReportAddedCost(state, inner.get(), ca_limiting_allocator(&limiting));
 }
-BENCHMARK_CAPTURE(AddedCost, forgotten, CA_SIZES_FORGOTTEN)->Name("BM_AddedCost/forgotten");
-BENCHMARK_CAPTURE(AddedCost, recorded, CA_SIZES_RECORDED)->Name("BM_AddedCost/recorded");
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchBump, CA_SIZES_FORGOTTEN);
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchBump, CA_SIZES_RECORDED);
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchTrees, CA_SIZES_FORGOTTEN);
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchTrees, CA_SIZES_RECORDED);
 
+template <typename Inner>
 void BM_AddedCostOfLevels(benchmark::State &state) {
-  ca_testing::BenchBump inner(CA_SIZES_FORGOTTEN);
+  Inner inner(CA_SIZES_FORGOTTEN);
   ca_budget parents[8];
   ca_budget *parent = nullptr;
   for (std::int64_t level = 0; level < state.range(0); ++level) {
@@ -26,6 +30,7 @@ void BM_AddedCostOfLevels(benchmark::State &state) {
   ca_limiting_init(&limiting, inner.get(), CA_SIZES_FORGOTTEN, 1000, parent);
   ca_testing::ReportAddedCost(state, inner.get(), ca_limiting_allocator(&limiting));
 }
-BENCHMARK(BM_AddedCostOfLevels)->Arg(1)->Arg(3);
+BENCHMARK_TEMPLATE(BM_AddedCostOfLevels, ca_testing::BenchBump)->Arg(1)->Arg(3);
+BENCHMARK_TEMPLATE(BM_AddedCostOfLevels, ca_testing::BenchTrees)->Arg(1)->Arg(3);
 
 }  // namespace

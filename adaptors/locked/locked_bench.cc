@@ -6,8 +6,9 @@
 
 namespace {
 
+template <typename Inner>
 void BM_AddedCostBesideAMutex(benchmark::State &state) {
-  ca_testing::BenchBump inner(CA_SIZES_FORGOTTEN);
+  Inner inner(CA_SIZES_FORGOTTEN);
   ca_locked locked;
   ca_locked_init(&locked, inner.get());
   pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -29,6 +30,7 @@ void BM_AddedCostBesideAMutex(benchmark::State &state) {
       [=] { ca_testing::AllocateAndDeallocate(through, 64); });
   ca_locked_destroy(&locked);
 }
-BENCHMARK(BM_AddedCostBesideAMutex);
+BENCHMARK_TEMPLATE(BM_AddedCostBesideAMutex, ca_testing::BenchBump);
+BENCHMARK_TEMPLATE(BM_AddedCostBesideAMutex, ca_testing::BenchTrees);
 
 }  // namespace

@@ -13,8 +13,7 @@ struct Locked : AdaptorFixture<Inner> {
   ca_allocator *get() { return ca_locked_allocator(&adaptor); }
   ca_locked adaptor;
 };
-INSTANTIATE_TYPED_TEST_SUITE_P(Locked, AllocatorConformance, OverEveryAllocator<Locked>,
-                               AllocatorName);
-INSTANTIATE_TYPED_TEST_SUITE_P(Locked, Refusal, OverEveryRefusingAllocator<Locked>, AllocatorName);
+INSTANTIATE_TYPED_TEST_SUITE_P(Locked, AllocatorConformance, Locked<CurrentFixture>);
+INSTANTIATE_TYPED_TEST_SUITE_P(Locked, Refusal, Locked<Refusing>);
 
 }  // namespace ca_testing

@@ -9,18 +9,22 @@
 
 namespace {
 
-void AddedCost(benchmark::State &state, bool ended) {
-  ca_testing::BenchBump inner(CA_SIZES_FORGOTTEN);
+template <typename Inner, bool kEnded>
+void BM_AddedCost(benchmark::State &state) {
+  Inner inner(CA_SIZES_FORGOTTEN);
   std::FILE *file = std::tmpfile();
   std::vector<char> memory(1 << 20);
   ca_logging logging;
   if (!ca_logging_init(&logging, inner.get(), fileno(file), memory.data(), memory.size())) return;
-  if (ended) ca_logging_finish(&logging);
+  if (kEnded) ca_logging_finish(&logging);
   ca_testing::ReportAddedCost(state, inner.get(), ca_logging_allocator(&logging));
   ca_logging_finish(&logging);
   std::fclose(file);
 }
-BENCHMARK_CAPTURE(AddedCost, writing, false)->Name("BM_AddedCost/writing")->Iterations(2000);
-BENCHMARK_CAPTURE(AddedCost, ended, true)->Name("BM_AddedCost/ended");
+constexpr bool kWriting = false, kPassing = true;
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchBump, kWriting)->Iterations(2000);
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchTrees, kWriting)->Iterations(2000);
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchBump, kPassing);
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchTrees, kPassing);
 
 }  // namespace

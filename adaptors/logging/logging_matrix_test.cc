@@ -22,9 +22,7 @@ struct Logging : AdaptorFixture<Inner> {
   alignas(16) char table[1 << 14];
   ca_logging adaptor;
 };
-INSTANTIATE_TYPED_TEST_SUITE_P(Logging, AllocatorConformance, OverEveryAllocator<Logging>,
-                               AllocatorName);
-INSTANTIATE_TYPED_TEST_SUITE_P(Logging, Refusal, OverEveryRefusingAllocator<Logging>,
-                               AllocatorName);
+INSTANTIATE_TYPED_TEST_SUITE_P(Logging, AllocatorConformance, Logging<CurrentFixture>);
+INSTANTIATE_TYPED_TEST_SUITE_P(Logging, Refusal, Logging<Refusing>);
 
 }  // namespace ca_testing

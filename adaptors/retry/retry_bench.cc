@@ -5,12 +5,14 @@
 
 namespace {
 
+template <typename Inner>
 void BM_AddedCost(benchmark::State &state) {
-  ca_testing::BenchBump inner(CA_SIZES_FORGOTTEN);
+  Inner inner(CA_SIZES_FORGOTTEN);
   ca_retry retry;
   ca_retry_init(&retry, inner.get(), nullptr, nullptr);
   ca_testing::ReportAddedCost(state, inner.get(), ca_retry_allocator(&retry));
 }
-BENCHMARK(BM_AddedCost);
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchBump);
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchTrees);
 
 }  // namespace

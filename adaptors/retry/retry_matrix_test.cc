@@ -12,9 +12,8 @@ struct Retry : AdaptorFixture<Inner> {
   ca_allocator *get() { return ca_retry_allocator(&adaptor); }
   ca_retry adaptor;
 };
-INSTANTIATE_TYPED_TEST_SUITE_P(Retry, AllocatorConformance, OverEveryAllocator<Retry>,
-                               AllocatorName);
-INSTANTIATE_TYPED_TEST_SUITE_P(Retry, Refusal, OverEveryRefusingAllocator<Retry>, AllocatorName);
+INSTANTIATE_TYPED_TEST_SUITE_P(Retry, AllocatorConformance, Retry<CurrentFixture>);
+INSTANTIATE_TYPED_TEST_SUITE_P(Retry, Refusal, Retry<Refusing>);
 
 // Asks each refused request once more.
 bool Once(void *, std::size_t, std::size_t, std::size_t attempt) { return attempt == 1; }
@@ -25,9 +24,7 @@ struct RetryOnce : AdaptorFixture<Inner> {
   ca_allocator *get() { return ca_retry_allocator(&adaptor); }
   ca_retry adaptor;
 };
-INSTANTIATE_TYPED_TEST_SUITE_P(RetryOnce, AllocatorConformance, OverEveryAllocator<RetryOnce>,
-                               AllocatorName);
-INSTANTIATE_TYPED_TEST_SUITE_P(RetryOnce, Refusal, OverEveryRefusingAllocator<RetryOnce>,
-                               AllocatorName);
+INSTANTIATE_TYPED_TEST_SUITE_P(RetryOnce, AllocatorConformance, RetryOnce<CurrentFixture>);
+INSTANTIATE_TYPED_TEST_SUITE_P(RetryOnce, Refusal, RetryOnce<Refusing>);
 
 }  // namespace ca_testing

@@ -6,23 +6,25 @@
 
 namespace {
 
+template <typename Inner>
 void BM_AddedCost(benchmark::State &state) {
-  ca_testing::BenchBump first(CA_SIZES_FORGOTTEN), second(CA_SIZES_FORGOTTEN);
+  Inner first(CA_SIZES_FORGOTTEN), second(CA_SIZES_FORGOTTEN);
   ca_segregate segregate;
   if (!ca_segregate_init(&segregate, first.get(), second.get(), 1000)) return;
   ca_testing::ReportAddedCost(state, first.get(), ca_segregate_allocator(&segregate));
 }
-BENCHMARK(BM_AddedCost);
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchBump);
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchTrees);
 
 // The second side serves.
+template <typename Inner>
 void BM_AddedCostOfTheSecond(benchmark::State &state) {
-  ca_testing::BenchBump first(CA_SIZES_FORGOTTEN), second(CA_SIZES_FORGOTTEN);
+  Inner first(CA_SIZES_FORGOTTEN), second(CA_SIZES_FORGOTTEN);
   ca_segregate segregate;
   if (!ca_segregate_init(&segregate, first.get(), second.get(), 1000)) return;
-  while (!ca_block_is_none(ca_allocate(first.get(), 64, 16))) {
-  }
   ca_testing::ReportAddedCost(state, second.get(), ca_segregate_allocator(&segregate), 2000);
 }
-BENCHMARK(BM_AddedCostOfTheSecond);
+BENCHMARK_TEMPLATE(BM_AddedCostOfTheSecond, ca_testing::BenchBump);
+BENCHMARK_TEMPLATE(BM_AddedCostOfTheSecond, ca_testing::BenchTrees);
 
 }  // namespace

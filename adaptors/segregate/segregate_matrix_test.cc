@@ -10,13 +10,11 @@ template <typename Inner>
 struct Segregate : AdaptorFixture<Inner> {
   Segregate() { EXPECT_TRUE(ca_segregate_init(&adaptor, this->inner.get(), second.get(), 200)); }
   ca_allocator *get() { return ca_segregate_allocator(&adaptor); }
-  static constexpr std::size_t kCapacity = 2 * Inner::kCapacity;
-  Inner second;
+  static constexpr CurrentCapacity kCapacity = {2};
+  Inner second{true};
   ca_segregate adaptor;
 };
-INSTANTIATE_TYPED_TEST_SUITE_P(Segregate, AllocatorConformance, OverEveryAllocator<Segregate>,
-                               AllocatorName);
-INSTANTIATE_TYPED_TEST_SUITE_P(Segregate, Refusal, OverEveryRefusingAllocator<Segregate>,
-                               AllocatorName);
+INSTANTIATE_TYPED_TEST_SUITE_P(Segregate, AllocatorConformance, Segregate<CurrentFixture>);
+INSTANTIATE_TYPED_TEST_SUITE_P(Segregate, Refusal, Segregate<Refusing>);
 
 }  // namespace ca_testing

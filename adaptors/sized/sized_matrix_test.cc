@@ -12,8 +12,7 @@ struct Sized : AdaptorFixture<Inner> {
   ca_allocator *get() { return ca_sized_allocator(&adaptor); }
   ca_sized adaptor;
 };
-INSTANTIATE_TYPED_TEST_SUITE_P(Sized, AllocatorConformance, OverEveryAllocator<Sized>,
-                               AllocatorName);
-INSTANTIATE_TYPED_TEST_SUITE_P(Sized, Refusal, OverEveryRefusingAllocator<Sized>, AllocatorName);
+INSTANTIATE_TYPED_TEST_SUITE_P(Sized, AllocatorConformance, Sized<CurrentFixture>);
+INSTANTIATE_TYPED_TEST_SUITE_P(Sized, Refusal, Sized<Refusing>);
 
 }  // namespace ca_testing

@@ -12,6 +12,7 @@
 
 #include "allocators/allocator.h"
 #include "allocators/bump/bump.h"
+#include "allocators/multiple_binary_search_tree/multiple_binary_search_tree.h"
 
 namespace ca_testing {
 
@@ -26,6 +27,13 @@ struct BenchBump {
   ca_bump bump;
 };
 
+// The same pointer, of which the compiler knows nothing any more.
+template <typename Type>
+Type *Opaque(Type *pointer) {
+  asm volatile("" : "+r"(pointer));
+  return pointer;
+}
+
 constexpr int kPairs = 1000;
 
 // Runs `pair` kPairs times and returns the nanoseconds of each half of it.
@@ -37,26 +45,41 @@ double NanosecondsPerCall(Pair pair) {
   return elapsed.count() / (2 * kPairs);
 }
 
-inline double Median(std::vector<double> *values) {
-  const auto middle = values->begin() + static_cast<std::ptrdiff_t>(values->size() / 2);
-  std::nth_element(values->begin(), middle, values->end());
-  return *middle;
+// What the quiet tenth of the turns took: others work on this machine too.
+inline double Quiet(std::vector<double> *values) {
+  const auto at = values->begin() + static_cast<std::ptrdiff_t>(values->size() / 10);
+  std::nth_element(values->begin(), at, values->end());
+  return *at;
 }
 
-// Reports direct_ns, through_ns and added_ns, per call, and ratio: medians over the turns.
+// An indirect call that does nothing: by how many of these something costs, it can be told on
+// whatever machine and in whatever moment.
+inline void EmptyCall() {
+  static void (*volatile call)() = [] { asm volatile(""); };
+  call();
+}
+
+// Reports, per call, direct_ns, through_ns and added_ns; ratio; what an empty indirect call takes,
+// empty_ns; and added_calls, the added cost in such calls. All three are measured in turns, so that
+// they meet the same moments. A "call" is half a pair of allocate and deallocate.
 template <typename Direct, typename Through>
 void ReportAddedCost(benchmark::State &state, Direct direct, Through through) {
-  std::vector<double> one, other, added, ratio;
+  std::vector<double> one, other, empty;
   for (auto _ : state) {
     one.push_back(NanosecondsPerCall(direct));
     other.push_back(NanosecondsPerCall(through));
-    added.push_back(other.back() - one.back());
-    ratio.push_back(other.back() / one.back());
+    empty.push_back(NanosecondsPerCall([] {
+      EmptyCall();
+      EmptyCall();
+    }));
   }
-  state.counters["direct_ns"] = Median(&one);
-  state.counters["through_ns"] = Median(&other);
-  state.counters["added_ns"] = Median(&added);
-  state.counters["ratio"] = Median(&ratio);
+  const double direct_ns = Quiet(&one), through_ns = Quiet(&other), empty_ns = Quiet(&empty);
+  state.counters["direct_ns"] = direct_ns;
+  state.counters["through_ns"] = through_ns;
+  state.counters["added_ns"] = through_ns - direct_ns;
+  state.counters["ratio"] = through_ns / direct_ns;
+  state.counters["empty_ns"] = empty_ns;
+  state.counters["added_calls"] = (through_ns - direct_ns) / empty_ns;
 }
 
 inline void AllocateAndDeallocate(ca_allocator *allocator, std::size_t size) {
@@ -65,11 +88,24 @@ inline void AllocateAndDeallocate(ca_allocator *allocator, std::size_t size) {
   ca_deallocate(allocator, block.ptr, size, CA_ALIGN_DEFAULT);
 }
 
+// A realistic inner allocator: the trees, over a megabyte with some blocks in it.
+struct BenchTrees {
+  explicit BenchTrees(ca_sizes sizes) : memory(1 << 20) {
+    ca_multiple_binary_search_tree_init_range(&trees, ca_block_make(memory.data(), memory.size()),
+                                              sizes);
+    for (std::size_t i = 0; i < 1000; ++i) ca_allocate(get(), 16 + i % 300, CA_ALIGN_DEFAULT);
+  }
+  ~BenchTrees() { ca_multiple_binary_search_tree_destroy(&trees); }
+  ca_allocator *get() { return ca_multiple_binary_search_tree_allocator(&trees); }
+  std::vector<char> memory;
+  ca_multiple_binary_search_tree trees;
+};
+
 // The cost that `adaptor` adds to each of allocate and deallocate through the table of `inner`.
 inline void ReportAddedCost(benchmark::State &state, ca_allocator *inner, ca_allocator *adaptor,
                             std::size_t size = 64) {
-  benchmark::DoNotOptimize(inner);
-  benchmark::DoNotOptimize(adaptor);
+  inner = Opaque(inner);
+  adaptor = Opaque(adaptor);
   ReportAddedCost(
       state, [=] { AllocateAndDeallocate(inner, size); },
       [=] { AllocateAndDeallocate(adaptor, size); });

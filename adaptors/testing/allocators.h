@@ -1,88 +1,75 @@
 // Every allocator that the adaptors are tested over, and the matrix of the two.
 //
-// To add an allocator: a line in CA_EVERY_ALLOCATOR, its include, and its target in the BUILD file
-// beside. To put an adaptor through the matrix:
+// To add an allocator: a line in the list of allocators.cc. To put an adaptor through the matrix:
 //
-//   template <typename Inner>
-//   struct Tracking : AdaptorFixture<Inner> {
-//     Tracking() { ca_tracking_init(&tracking, this->inner.get()); }
+//   struct Tracking : AdaptorFixture<> {
+//     Tracking() { ca_tracking_init(&tracking, inner.get()); }
 //     ca_allocator *get() { return ca_tracking_allocator(&tracking); }
 //     ca_tracking tracking;
 //   };
-//   INSTANTIATE_TYPED_TEST_SUITE_P(Tracking, AllocatorConformance, OverEveryAllocator<Tracking>,
-//                                  AllocatorName);
+//
+// One type for all allocators, so that a suite is compiled once for each adaptor: which allocator it
+// is, is chosen while the program runs. The program runs each of its tests once for each allocator;
+// `--allocator=NAME` runs them over that one alone.
 #ifndef CONTEXT_ALLOCATOR_ADAPTORS_TESTING_ALLOCATORS_H_
 #define CONTEXT_ALLOCATOR_ADAPTORS_TESTING_ALLOCATORS_H_
 
-#include <gtest/gtest.h>
-
 #include <cstddef>
-#include <string>
-#include <vector>
+#include <memory>
 
 #include "allocators/allocator.h"
-#include "allocators/bump/bump.h"
-#include "sources/buffer/buffer.h"
-
-// X(name, component, how it is made of `source` and `size`, whether a freed block serves again)
-#define CA_EVERY_ALLOCATOR(X)                                                            \
-  X(BumpForgetting, ca_bump, ca_bump_init(&it, source, size, CA_SIZES_FORGOTTEN), false) \
-  X(BumpRecording, ca_bump, ca_bump_init(&it, source, size, CA_SIZES_RECORDED), false)
 
 namespace ca_testing {
 
-// A buffer for one allocator; checks that destroy gives everything back.
-struct RegionOfBuffer {
-  static constexpr std::size_t kSize = 600000;
-  RegionOfBuffer() : memory(kSize) { ca_buffer_init(&buffer, memory.data(), memory.size()); }
-  ~RegionOfBuffer() { EXPECT_EQ(buffer.out, 0U) << "destroy returns the range"; }
-  std::vector<char> memory;
-  ca_buffer buffer;
+// An allocator of whatever kind, over memory of its own; ends with everything given back.
+class AnyAllocator {
+ public:
+  virtual ~AnyAllocator() = default;
+  virtual ca_allocator *get() = 0;
 };
 
-#define CA_FIXTURE_(NAME, COMPONENT, INIT, RECLAIMS)           \
-  struct NAME : RegionOfBuffer {                               \
-    NAME() {                                                   \
-      ca_source *source = ca_buffer_source(&buffer);           \
-      const std::size_t size = kSize - 15;                     \
-      EXPECT_TRUE(INIT);                                       \
-    }                                                          \
-    ~NAME() { COMPONENT##_destroy(&it); }                      \
-    ca_allocator *get() { return COMPONENT##_allocator(&it); } \
-    static std::string Name() { return #NAME; }                \
-    static constexpr std::size_t kMaxAlign = 4096;             \
-    static constexpr std::size_t kCapacity = kSize;            \
-    static constexpr bool kReclaims = RECLAIMS;                \
-    COMPONENT it;                                              \
-  };
-CA_EVERY_ALLOCATOR(CA_FIXTURE_)
-#undef CA_FIXTURE_
+struct AllocatorTraits {
+  const char *name;
+  std::unique_ptr<AnyAllocator> (*make)();
+  bool reclaims;         // A freed block serves again.
+  std::size_t capacity;  // Bytes at most; 0: the machine's.
+};
+
+// The one of the list that this run of the tests is about.
+const AllocatorTraits &CurrentAllocator();
+
+// Converts to the current allocator's trait wherever a suite reads its fixture's.
+struct CurrentCapacity {
+  std::size_t times;
+  operator std::size_t() const { return times * CurrentAllocator().capacity; }
+};
+struct CurrentReclaims {
+  operator bool() const { return CurrentAllocator().reclaims; }
+};
+
+// The current allocator; or, where that has no owns(), trees that record sizes iff it does.
+std::unique_ptr<AnyAllocator> MakeOneThatTells();
+
+// The current allocator as a fixture. Of a pair of them one must tell what it owns.
+struct CurrentFixture {
+  explicit CurrentFixture(bool tells = false)
+      : allocator(tells ? MakeOneThatTells() : CurrentAllocator().make()) {}
+  ca_allocator *get() { return allocator->get(); }
+  static constexpr std::size_t kMaxAlign = 4096;
+  static constexpr CurrentCapacity kCapacity = {1};
+  static constexpr CurrentReclaims kReclaims = {};
+  std::unique_ptr<AnyAllocator> allocator;
+};
 
 // What an adaptor around one allocator inherits from it.
-template <typename Inner>
+template <typename Inner = CurrentFixture>
 struct AdaptorFixture {
-  static std::string Name() { return Inner::Name(); }
+  explicit AdaptorFixture(bool tells = false) : inner(tells) {}
   static constexpr std::size_t kMaxAlign = Inner::kMaxAlign;
-  static constexpr std::size_t kCapacity = Inner::kCapacity;
-  static constexpr bool kReclaims = Inner::kReclaims;
+  static constexpr auto kCapacity = Inner::kCapacity;
+  static constexpr auto kReclaims = Inner::kReclaims;
+  static constexpr unsigned kSeeds = 2;  // Over each allocator.
   Inner inner;
-};
-
-template <template <typename> class Adaptor, typename Nothing, typename... Allocator>
-struct Matrix {
-  using Types = testing::Types<Adaptor<Allocator>...>;
-};
-
-#define CA_NAME_(NAME, COMPONENT, INIT, RECLAIMS) , NAME
-template <template <typename> class Adaptor>
-using OverEveryAllocator = typename Matrix<Adaptor, void CA_EVERY_ALLOCATOR(CA_NAME_)>::Types;
-#undef CA_NAME_
-
-struct AllocatorName {
-  template <typename Fixture>
-  static std::string GetName(int) {
-    return Fixture::Name();
-  }
 };
 
 }  // namespace ca_testing

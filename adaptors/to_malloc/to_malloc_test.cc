@@ -17,7 +17,6 @@ GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Refusal);  // It is for allocators
 namespace ca_testing {
 
 // The malloc family over every allocator. Refusing lies between, so that any call can be refused.
-template <typename Allocator>
 class ToMalloc : public testing::Test {
  protected:
   ToMalloc() {
@@ -36,131 +35,127 @@ class ToMalloc : public testing::Test {
     return ca_tracking_live_blocks(&usage);
   }
 
-  Allocator below_;
+  Refusing below_;
   ca_to_malloc it_;
 };
 
-template <typename Allocator>
-using Itself = Refusing<Allocator>;
-TYPED_TEST_SUITE(ToMalloc, OverEveryAllocator<Itself>, AllocatorName);
-
-TYPED_TEST(ToMalloc, MallocAlignsToSixteenAndFreeNeedsNoSize) {
+TEST_F(ToMalloc, MallocAlignsToSixteenAndFreeNeedsNoSize) {
   for (std::size_t size = 1; size < 3000; size = size * 3 / 2 + 1) {
-    void *ptr = ca_to_malloc_malloc(&this->it_, size);
+    void *ptr = ca_to_malloc_malloc(&it_, size);
     ASSERT_NE(ptr, nullptr);
     EXPECT_TRUE(ca_is_aligned(ptr, 16));
-    EXPECT_GE(ca_to_malloc_usable_size(&this->it_, ptr), size);
-    std::memset(ptr, 0xEE, ca_to_malloc_usable_size(&this->it_, ptr));
-    EXPECT_EQ(this->live_blocks(), 1);
-    ca_to_malloc_free(&this->it_, ptr);
-    EXPECT_EQ(this->live_blocks(), 0);
+    EXPECT_GE(ca_to_malloc_usable_size(&it_, ptr), size);
+    std::memset(ptr, 0xEE, ca_to_malloc_usable_size(&it_, ptr));
+    EXPECT_EQ(live_blocks(), 1);
+    ca_to_malloc_free(&it_, ptr);
+    EXPECT_EQ(live_blocks(), 0);
   }
 }
 
-TYPED_TEST(ToMalloc, AZeroSizeIsABlockOfItsOwn) {
-  void *one = ca_to_malloc_malloc(&this->it_, 0);
-  void *other = ca_to_malloc_calloc(&this->it_, 0, 7);
-  void *third = ca_to_malloc_aligned_alloc(&this->it_, 64, 0);
+TEST_F(ToMalloc, AZeroSizeIsABlockOfItsOwn) {
+  void *one = ca_to_malloc_malloc(&it_, 0);
+  void *other = ca_to_malloc_calloc(&it_, 0, 7);
+  void *third = ca_to_malloc_aligned_alloc(&it_, 64, 0);
   EXPECT_NE(one, nullptr);
   EXPECT_NE(other, nullptr);
   EXPECT_NE(third, nullptr);
   EXPECT_NE(one, other);
-  for (void *ptr : {one, other, third}) ca_to_malloc_free(&this->it_, ptr);
-  EXPECT_EQ(this->live_blocks(), 0);
+  for (void *ptr : {one, other, third}) ca_to_malloc_free(&it_, ptr);
+  EXPECT_EQ(live_blocks(), 0);
 }
 
-TYPED_TEST(ToMalloc, NullIsFreedAndMeasuredAsNothing) {
-  ca_to_malloc_free(&this->it_, nullptr);
-  EXPECT_EQ(ca_to_malloc_usable_size(&this->it_, nullptr), 0U);
+TEST_F(ToMalloc, NullIsFreedAndMeasuredAsNothing) {
+  ca_to_malloc_free(&it_, nullptr);
+  EXPECT_EQ(ca_to_malloc_usable_size(&it_, nullptr), 0U);
 }
 
-TYPED_TEST(ToMalloc, CallocClearsAndRefusesAProductThatWraps) {
-  void *dirty = ca_to_malloc_malloc(&this->it_, 1000);
+TEST_F(ToMalloc, CallocClearsAndRefusesAProductThatWraps) {
+  void *dirty = ca_to_malloc_malloc(&it_, 1000);
   std::memset(dirty, 0xEE, 1000);
-  ca_to_malloc_free(&this->it_, dirty);
-  auto *bytes = static_cast<unsigned char *>(ca_to_malloc_calloc(&this->it_, 10, 100));
+  ca_to_malloc_free(&it_, dirty);
+  auto *bytes = static_cast<unsigned char *>(ca_to_malloc_calloc(&it_, 10, 100));
   for (int i = 0; i < 1000; ++i) ASSERT_EQ(bytes[i], 0) << i;
-  ca_to_malloc_free(&this->it_, bytes);
-  EXPECT_EQ(ca_to_malloc_calloc(&this->it_, SIZE_MAX / 2 + 1, 2), nullptr);
-  EXPECT_EQ(ca_to_malloc_calloc(&this->it_, SIZE_MAX, SIZE_MAX), nullptr);
-  EXPECT_EQ(ca_to_malloc_calloc(&this->it_, std::size_t{1} << 32, std::size_t{1} << 32), nullptr);
-  EXPECT_EQ(this->live_blocks(), 0);
+  ca_to_malloc_free(&it_, bytes);
+  EXPECT_EQ(ca_to_malloc_calloc(&it_, SIZE_MAX / 2 + 1, 2), nullptr);
+  EXPECT_EQ(ca_to_malloc_calloc(&it_, SIZE_MAX, SIZE_MAX), nullptr);
+  EXPECT_EQ(ca_to_malloc_calloc(&it_, std::size_t{1} << 32, std::size_t{1} << 32), nullptr);
+  EXPECT_EQ(live_blocks(), 0);
 }
 
-TYPED_TEST(ToMalloc, ReallocKeepsWhatBothSizesHaveInCommon) {
-  auto *bytes = static_cast<unsigned char *>(ca_to_malloc_realloc(&this->it_, nullptr, 100));
-  void *next = ca_to_malloc_malloc(&this->it_, 16);
+TEST_F(ToMalloc, ReallocKeepsWhatBothSizesHaveInCommon) {
+  auto *bytes = static_cast<unsigned char *>(ca_to_malloc_realloc(&it_, nullptr, 100));
+  void *next = ca_to_malloc_malloc(&it_, 16);
   std::memset(bytes, 7, 100);
-  bytes = static_cast<unsigned char *>(ca_to_malloc_realloc(&this->it_, bytes, 2000));
+  bytes = static_cast<unsigned char *>(ca_to_malloc_realloc(&it_, bytes, 2000));
   for (int i = 0; i < 100; ++i) ASSERT_EQ(bytes[i], 7) << i;
   EXPECT_TRUE(ca_is_aligned(bytes, 16));
-  bytes = static_cast<unsigned char *>(ca_to_malloc_realloc(&this->it_, bytes, 50));
+  bytes = static_cast<unsigned char *>(ca_to_malloc_realloc(&it_, bytes, 50));
   for (int i = 0; i < 50; ++i) ASSERT_EQ(bytes[i], 7) << i;
-  bytes = static_cast<unsigned char *>(ca_to_malloc_reallocarray(&this->it_, bytes, 30, 10));
+  bytes = static_cast<unsigned char *>(ca_to_malloc_reallocarray(&it_, bytes, 30, 10));
   for (int i = 0; i < 50; ++i) ASSERT_EQ(bytes[i], 7) << i;
-  EXPECT_GE(ca_to_malloc_usable_size(&this->it_, bytes), 300U);
-  ca_to_malloc_free(&this->it_, next);
-  EXPECT_EQ(ca_to_malloc_realloc(&this->it_, bytes, 0), nullptr);
-  EXPECT_EQ(this->live_blocks(), 0) << "a size of 0 frees";
+  EXPECT_GE(ca_to_malloc_usable_size(&it_, bytes), 300U);
+  ca_to_malloc_free(&it_, next);
+  EXPECT_EQ(ca_to_malloc_realloc(&it_, bytes, 0), nullptr);
+  EXPECT_EQ(live_blocks(), 0) << "a size of 0 frees";
 }
 
-TYPED_TEST(ToMalloc, ReallocarrayRefusesAProductThatWrapsAndKeepsTheBlock) {
-  auto *bytes = static_cast<unsigned char *>(ca_to_malloc_malloc(&this->it_, 100));
+TEST_F(ToMalloc, ReallocarrayRefusesAProductThatWrapsAndKeepsTheBlock) {
+  auto *bytes = static_cast<unsigned char *>(ca_to_malloc_malloc(&it_, 100));
   std::memset(bytes, 7, 100);
-  EXPECT_EQ(ca_to_malloc_reallocarray(&this->it_, bytes, SIZE_MAX / 8 + 1, 8), nullptr);
-  EXPECT_EQ(ca_to_malloc_reallocarray(&this->it_, nullptr, SIZE_MAX / 8 + 1, 8), nullptr);
+  EXPECT_EQ(ca_to_malloc_reallocarray(&it_, bytes, SIZE_MAX / 8 + 1, 8), nullptr);
+  EXPECT_EQ(ca_to_malloc_reallocarray(&it_, nullptr, SIZE_MAX / 8 + 1, 8), nullptr);
   for (int i = 0; i < 100; ++i) ASSERT_EQ(bytes[i], 7) << i;
-  ca_to_malloc_free(&this->it_, bytes);
-  EXPECT_EQ(this->live_blocks(), 0);
+  ca_to_malloc_free(&it_, bytes);
+  EXPECT_EQ(live_blocks(), 0);
 }
 
-TYPED_TEST(ToMalloc, AlignedAllocTakesPowersOfTwoOnly) {
+TEST_F(ToMalloc, AlignedAllocTakesPowersOfTwoOnly) {
   for (std::size_t align = 1; align <= 4096; align *= 2) {
-    void *ptr = ca_to_malloc_aligned_alloc(&this->it_, align, 100);
+    void *ptr = ca_to_malloc_aligned_alloc(&it_, align, 100);
     ASSERT_NE(ptr, nullptr);
     EXPECT_TRUE(ca_is_aligned(ptr, align < 16 ? 16 : align));
-    EXPECT_GE(ca_to_malloc_usable_size(&this->it_, ptr), 100U);
+    EXPECT_GE(ca_to_malloc_usable_size(&it_, ptr), 100U);
     std::memset(ptr, 0xEE, 100);
-    ca_to_malloc_free(&this->it_, ptr);
+    ca_to_malloc_free(&it_, ptr);
   }
   for (const std::size_t align : {std::size_t{0}, std::size_t{3}, std::size_t{24}, SIZE_MAX}) {
-    EXPECT_EQ(ca_to_malloc_aligned_alloc(&this->it_, align, 100), nullptr) << align;
+    EXPECT_EQ(ca_to_malloc_aligned_alloc(&it_, align, 100), nullptr) << align;
   }
-  EXPECT_EQ(this->live_blocks(), 0);
+  EXPECT_EQ(live_blocks(), 0);
 }
 
-TYPED_TEST(ToMalloc, AnAlignedBlockIsReallocatedAndFreedLikeAnyOther) {
-  auto *bytes = static_cast<unsigned char *>(ca_to_malloc_aligned_alloc(&this->it_, 256, 100));
+TEST_F(ToMalloc, AnAlignedBlockIsReallocatedAndFreedLikeAnyOther) {
+  auto *bytes = static_cast<unsigned char *>(ca_to_malloc_aligned_alloc(&it_, 256, 100));
   std::memset(bytes, 7, 100);
-  bytes = static_cast<unsigned char *>(ca_to_malloc_realloc(&this->it_, bytes, 5000));
+  bytes = static_cast<unsigned char *>(ca_to_malloc_realloc(&it_, bytes, 5000));
   for (int i = 0; i < 100; ++i) ASSERT_EQ(bytes[i], 7) << i;
-  ca_to_malloc_free(&this->it_, bytes);
-  EXPECT_EQ(this->live_blocks(), 0);
+  ca_to_malloc_free(&it_, bytes);
+  EXPECT_EQ(live_blocks(), 0);
 }
 
-TYPED_TEST(ToMalloc, ExhaustionIsNullAndChangesNothing) {
-  auto *bytes = static_cast<unsigned char *>(ca_to_malloc_malloc(&this->it_, 100));
+TEST_F(ToMalloc, ExhaustionIsNullAndChangesNothing) {
+  auto *bytes = static_cast<unsigned char *>(ca_to_malloc_malloc(&it_, 100));
   std::memset(bytes, 7, 100);
-  this->RefuseAllFromNowOn();
-  EXPECT_EQ(ca_to_malloc_malloc(&this->it_, 10), nullptr);
-  EXPECT_EQ(ca_to_malloc_calloc(&this->it_, 10, 10), nullptr);
-  EXPECT_EQ(ca_to_malloc_aligned_alloc(&this->it_, 64, 10), nullptr);
-  EXPECT_EQ(ca_to_malloc_realloc(&this->it_, nullptr, 10), nullptr);
-  EXPECT_EQ(ca_to_malloc_realloc(&this->it_, bytes, 5000), nullptr);
-  EXPECT_EQ(ca_to_malloc_reallocarray(&this->it_, bytes, 50, 100), nullptr);
-  this->RefuseNothing();
+  RefuseAllFromNowOn();
+  EXPECT_EQ(ca_to_malloc_malloc(&it_, 10), nullptr);
+  EXPECT_EQ(ca_to_malloc_calloc(&it_, 10, 10), nullptr);
+  EXPECT_EQ(ca_to_malloc_aligned_alloc(&it_, 64, 10), nullptr);
+  EXPECT_EQ(ca_to_malloc_realloc(&it_, nullptr, 10), nullptr);
+  EXPECT_EQ(ca_to_malloc_realloc(&it_, bytes, 5000), nullptr);
+  EXPECT_EQ(ca_to_malloc_reallocarray(&it_, bytes, 50, 100), nullptr);
+  RefuseNothing();
   for (const std::size_t size : {SIZE_MAX, SIZE_MAX - 16, SIZE_MAX / 2, std::size_t{PTRDIFF_MAX}}) {
-    EXPECT_EQ(ca_to_malloc_malloc(&this->it_, size), nullptr);
-    EXPECT_EQ(ca_to_malloc_aligned_alloc(&this->it_, 4096, size), nullptr);
-    EXPECT_EQ(ca_to_malloc_realloc(&this->it_, bytes, size), nullptr);
+    EXPECT_EQ(ca_to_malloc_malloc(&it_, size), nullptr);
+    EXPECT_EQ(ca_to_malloc_aligned_alloc(&it_, 4096, size), nullptr);
+    EXPECT_EQ(ca_to_malloc_realloc(&it_, bytes, size), nullptr);
   }
   for (int i = 0; i < 100; ++i) ASSERT_EQ(bytes[i], 7) << i;
-  EXPECT_EQ(this->live_blocks(), 1);
-  ca_to_malloc_free(&this->it_, bytes);
-  EXPECT_EQ(this->live_blocks(), 0);
+  EXPECT_EQ(live_blocks(), 1);
+  ca_to_malloc_free(&it_, bytes);
+  EXPECT_EQ(live_blocks(), 0);
 }
 
-TYPED_TEST(ToMalloc, RandomCallsKeepEveryBlocksContents) {
+TEST_F(ToMalloc, RandomCallsKeepEveryBlocksContents) {
   struct Held {
     unsigned char *ptr;
     std::size_t size;
@@ -173,8 +168,8 @@ TYPED_TEST(ToMalloc, RandomCallsKeepEveryBlocksContents) {
     const std::uint32_t choice = random() % 8;
     const auto stamp = static_cast<unsigned char>(step);
     if (choice < 4 || held.empty()) {
-      void *ptr = choice == 0 ? ca_to_malloc_aligned_alloc(&this->it_, 16U << random() % 4, size)
-                              : ca_to_malloc_malloc(&this->it_, size);
+      void *ptr = choice == 0 ? ca_to_malloc_aligned_alloc(&it_, 16U << random() % 4, size)
+                              : ca_to_malloc_malloc(&it_, size);
       if (ptr == nullptr) continue;
       held.push_back({static_cast<unsigned char *>(ptr), size, stamp});
       std::memset(ptr, stamp, size);
@@ -184,11 +179,11 @@ TYPED_TEST(ToMalloc, RandomCallsKeepEveryBlocksContents) {
     Held &last = held.back();
     for (std::size_t i = 0; i < last.size; ++i) ASSERT_EQ(last.ptr[i], last.stamp) << step;
     if (choice < 6) {
-      ca_to_malloc_free(&this->it_, last.ptr);
+      ca_to_malloc_free(&it_, last.ptr);
       held.pop_back();
       continue;
     }
-    void *moved = ca_to_malloc_realloc(&this->it_, last.ptr, size + 1);
+    void *moved = ca_to_malloc_realloc(&it_, last.ptr, size + 1);
     if (moved == nullptr) continue;
     const std::size_t kept = last.size < size + 1 ? last.size : size + 1;
     last.ptr = static_cast<unsigned char *>(moved);
@@ -196,8 +191,8 @@ TYPED_TEST(ToMalloc, RandomCallsKeepEveryBlocksContents) {
     last.size = size + 1;
     std::memset(moved, last.stamp, last.size);
   }
-  for (const Held &last : held) ca_to_malloc_free(&this->it_, last.ptr);
-  EXPECT_EQ(this->live_blocks(), 0);
+  for (const Held &last : held) ca_to_malloc_free(&it_, last.ptr);
+  EXPECT_EQ(live_blocks(), 0);
 }
 
 TEST(ToMallocTest, UsesTheAllocatorsOwnRecordWhereThereIsOne) {

@@ -5,13 +5,16 @@
 
 namespace {
 
-void AddedCost(benchmark::State &state, ca_sizes sizes) {
-  ca_testing::BenchBump inner(sizes);
+template <typename Inner, ca_sizes kSizes>
+void BM_AddedCost(benchmark::State &state) {
+  Inner inner(kSizes);
   ca_tracking tracking;
-  ca_tracking_init(&tracking, inner.get(), sizes);
+  ca_tracking_init(&tracking, inner.get(), kSizes);
   ca_testing::ReportAddedCost(state, inner.get(), ca_tracking_allocator(&tracking));
 }
-BENCHMARK_CAPTURE(AddedCost, forgotten, CA_SIZES_FORGOTTEN)->Name("BM_AddedCost/forgotten");
-BENCHMARK_CAPTURE(AddedCost, recorded, CA_SIZES_RECORDED)->Name("BM_AddedCost/recorded");
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchBump, CA_SIZES_FORGOTTEN);
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchBump, CA_SIZES_RECORDED);
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchTrees, CA_SIZES_FORGOTTEN);
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchTrees, CA_SIZES_RECORDED);
 
 }  // namespace

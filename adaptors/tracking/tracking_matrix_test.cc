@@ -13,9 +13,8 @@ struct TrackingForgetting : AdaptorFixture<Inner> {
   ca_tracking adaptor;
 };
 INSTANTIATE_TYPED_TEST_SUITE_P(TrackingForgetting, AllocatorConformance,
-                               OverEveryAllocator<TrackingForgetting>, AllocatorName);
-INSTANTIATE_TYPED_TEST_SUITE_P(TrackingForgetting, Refusal,
-                               OverEveryRefusingAllocator<TrackingForgetting>, AllocatorName);
+                               TrackingForgetting<CurrentFixture>);
+INSTANTIATE_TYPED_TEST_SUITE_P(TrackingForgetting, Refusal, TrackingForgetting<Refusing>);
 
 template <typename Inner>
 struct TrackingRecording : AdaptorFixture<Inner> {
@@ -24,8 +23,7 @@ struct TrackingRecording : AdaptorFixture<Inner> {
   ca_tracking adaptor;
 };
 INSTANTIATE_TYPED_TEST_SUITE_P(TrackingRecording, AllocatorConformance,
-                               OverEveryAllocator<TrackingRecording>, AllocatorName);
-INSTANTIATE_TYPED_TEST_SUITE_P(TrackingRecording, Refusal,
-                               OverEveryRefusingAllocator<TrackingRecording>, AllocatorName);
+                               TrackingRecording<CurrentFixture>);
+INSTANTIATE_TYPED_TEST_SUITE_P(TrackingRecording, Refusal, TrackingRecording<Refusing>);
 
 }  // namespace ca_testing

@@ -8,8 +8,9 @@
 
 namespace {
 
+template <typename Inner>
 void BM_AddedCost(benchmark::State &state) {
-  ca_testing::BenchBump inner(CA_SIZES_FORGOTTEN);
+  Inner inner(CA_SIZES_FORGOTTEN);
   ca_zeroed zeroed;
   ca_zeroed_init(&zeroed, inner.get());
   ca_allocator *direct = inner.get();
@@ -28,6 +29,7 @@ void BM_AddedCost(benchmark::State &state) {
       },
       [=] { ca_testing::AllocateAndDeallocate(through, size); });
 }
-BENCHMARK(BM_AddedCost)->Arg(64)->Arg(1024);
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchBump)->Arg(64)->Arg(1024);
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchTrees)->Arg(64)->Arg(1024);
 
 }  // namespace

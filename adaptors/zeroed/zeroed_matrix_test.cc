@@ -12,8 +12,7 @@ struct Zeroed : AdaptorFixture<Inner> {
   ca_allocator *get() { return ca_zeroed_allocator(&adaptor); }
   ca_zeroed adaptor;
 };
-INSTANTIATE_TYPED_TEST_SUITE_P(Zeroed, AllocatorConformance, OverEveryAllocator<Zeroed>,
-                               AllocatorName);
-INSTANTIATE_TYPED_TEST_SUITE_P(Zeroed, Refusal, OverEveryRefusingAllocator<Zeroed>, AllocatorName);
+INSTANTIATE_TYPED_TEST_SUITE_P(Zeroed, AllocatorConformance, Zeroed<CurrentFixture>);
+INSTANTIATE_TYPED_TEST_SUITE_P(Zeroed, Refusal, Zeroed<Refusing>);
 
 }  // namespace ca_testing
