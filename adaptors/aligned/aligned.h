@@ -2,13 +2,16 @@
  * honours.
  *
  * Idea        every request is raised to an alignment `least` (a cache line's, so that blocks of
- * two threads never share one). One that exceeds `most`, the most that the inner allocator honours,
- * is served from a larger block, with the distance from its begin in the word in front of the
- * aligned one. Cost        one indirect call and a few instructions more than the inner
- * allocator's. Overhead    0 bytes a block, and what the inner allocator needs to align it; above
- * `most`, the alignment. Alignment   where most is set: any for which the inner allocator has room;
- * else as the inner allocator's. Errors      none iff the inner allocator refuses, or size and
- * alignment together exceed PTRDIFF_MAX. A block above `most` never moves by grow or shrink.
+ *             two threads never share one). One that exceeds `most`, the most that the inner
+ *             allocator honours, is served from a larger block, with the distance from its begin in
+ *             the word in front of the aligned one.
+ * Cost        one indirect call and a few instructions more than the inner allocator's.
+ * Overhead    0 bytes a block, and what the inner allocator needs to align it; above `most`, the
+ *             alignment.
+ * Alignment   where most is set: any for which the inner allocator has room; else as the inner
+ *             allocator's.
+ * Errors      none iff the inner allocator refuses, or size and alignment together exceed
+ *             PTRDIFF_MAX. A block above `most` never moves by grow or shrink.
  * Ownership   the inner allocator must outlive the adaptor.
  * Threads     as the inner allocator's.
  */

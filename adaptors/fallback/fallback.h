@@ -3,9 +3,9 @@
  * Idea        allocate tries the first, then the second. Every later call for a block goes to the
  *             one that it came from: the first is asked whether it owns it, or, where the first
  *             can't tell, the second.
- * Cost        allocate: one indirect call more than the first's (two, where only the second can
- *             tell what it owns), and the second's once the first is exhausted. Other calls: two
- *             indirect calls more than the owner's.
+ * Cost        one indirect call and a comparison more than the owner's, and in allocate the first's
+ *             refusal, once it is exhausted. Where the asked side doesn't know its one range
+ *             (range), also a call of its owns(), but for a block made by the asked side.
  * Overhead    0 bytes a block.
  * Alignment   what either side honours.
  * Errors      none iff both refuse. A block never changes sides by grow or shrink; ca_reallocate()
@@ -14,7 +14,7 @@
  *             block of the second). Where the other lies within the asked one's, or they share a
  *             range, a block that the asked one claims wrongly is given back at once and the side
  *             counts as exhausted: nothing is ever freed to the wrong one.
- * Ownership   both allocators must outlive the adaptor.
+ * Ownership   both allocators must outlive the adaptor, and keep their ranges as long.
  * Threads     not thread-safe, unless both sides are.
  */
 #ifndef CONTEXT_ALLOCATOR_ADAPTORS_FALLBACK_FALLBACK_H_

@@ -146,6 +146,83 @@ TEST_P(FallbackTest, TheAskedSideMayLieWithinTheOther) {
   ca_bump_destroy(&within);
 }
 
+// An allocator whose range isn't known, over a bump.
+class Silent {
+ public:
+  explicit Silent(ca_bump *bump) : ops_(*ca_bump_allocator(bump)->ops) {
+    ops_.range = nullptr;
+    it_ = {&ops_, bump};
+    ops_.allocate = [](ca_allocator *base, std::size_t size, std::size_t align) {
+      return ca_allocate(Below(base), size, align);
+    };
+    ops_.deallocate = [](ca_allocator *base, void *ptr, std::size_t size, std::size_t align) {
+      ca_deallocate(Below(base), ptr, size, align);
+    };
+    ops_.owns = [](const ca_allocator *base, const void *ptr) {
+      return Below(base)->ops->owns(Below(base), ptr);
+    };
+  }
+  ca_allocator *get() { return &it_.base; }
+
+ private:
+  struct Handle {
+    ca_allocator base;  // First.
+    ca_bump *bump;
+  };
+  static ca_allocator *Below(const ca_allocator *base) {
+    return ca_bump_allocator(reinterpret_cast<const Handle *>(base)->bump);
+  }
+  ca_allocator_ops ops_;
+  Handle it_;
+};
+
+TEST_P(FallbackTest, ASideWhoseRangeIsNotKnownIsAskedEachTime) {
+  Silent silent(&first_);
+  EXPECT_TRUE(ca_fallback_init(&fallback_, silent.get(), second()));
+  const ca_block one = Allocate(200);
+  const ca_block other = Allocate(1000);
+  EXPECT_TRUE(InFirst(one));
+  EXPECT_TRUE(InSecond(other));
+  ca_deallocate(allocator(), other.ptr, 1000, 16);
+  EXPECT_LE(ca_bump_used(&second_), 8U);
+  ca_deallocate(allocator(), one.ptr, 200, 16);
+  EXPECT_LE(ca_bump_used(&first_), 8U);
+}
+
+TEST_P(FallbackTest, ABlockOfASideWhoseRangeIsNotKnownIsChecked) {
+  ca_bump within;
+  ca_bump_init_range(&within, ca_allocate(first(), 256, 16), GetParam());
+  Silent silent(&within);
+  EXPECT_TRUE(ca_fallback_init(&fallback_, first(), silent.get()));
+  while (!ca_block_is_none(Allocate(64))) {
+  }
+  EXPECT_LE(ca_bump_used(&within), 8U) << "what it gave went back";
+  ca_bump_destroy(&within);
+}
+
+TEST_P(FallbackTest, RangesThatMeetAreApart) {
+  alignas(16) char both[1024];
+  ca_bump low, high;
+  ca_bump_init_range(&low, ca_block_make(both, 512), GetParam());
+  ca_bump_init_range(&high, ca_block_make(both + 512, 512), GetParam());
+  for (const bool low_first : {true, false}) {
+    ca_bump *first = low_first ? &low : &high, *second = low_first ? &high : &low;
+    ASSERT_TRUE(ca_fallback_init(&fallback_, ca_bump_allocator(first), ca_bump_allocator(second)));
+    EXPECT_EQ(fallback_.pair.claimable, nullptr);
+    const ca_block one = Allocate(400), other = Allocate(400);
+    ASSERT_FALSE(ca_block_is_none(other));
+    ca_deallocate(allocator(), other.ptr, 400, 16);
+    EXPECT_LE(ca_bump_used(second), 8U);
+    ca_deallocate(allocator(), one.ptr, 400, 16);
+    EXPECT_LE(ca_bump_used(first), 8U);
+  }
+  ca_bump_init_range(&high, ca_block_make(both + 496, 512), GetParam());
+  ASSERT_TRUE(ca_fallback_init(&fallback_, ca_bump_allocator(&low), ca_bump_allocator(&high)));
+  EXPECT_EQ(fallback_.pair.claimable, ca_bump_allocator(&high)) << "16 bytes in common";
+  ASSERT_TRUE(ca_fallback_init(&fallback_, ca_bump_allocator(&high), ca_bump_allocator(&low)));
+  EXPECT_EQ(fallback_.pair.claimable, ca_bump_allocator(&low));
+}
+
 TEST_P(FallbackTest, ASideWithinTheAskedOneIsNeverUsed) {
   const ca_block region = ca_allocate(first(), 256, 16);
   ca_bump within;

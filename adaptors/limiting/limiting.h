@@ -10,8 +10,8 @@
  *             counted, and a request that fits by the size asked for, but not by that one, is
  *             refused.
  * Cost        one indirect call and a few additions for each level more than the inner
- *             allocator's; with CA_SIZES_RECORDED also one call of its usable_size() in allocate
- *             and deallocate, two in grow and shrink.
+ *             allocator's; with CA_SIZES_RECORDED also one call of its usable_size() in deallocate,
+ *             and in allocate where there is an excess, two in grow and shrink.
  * Overhead    0 bytes a block.
  * Alignment   as the inner allocator's.
  * Errors      none also where a budget has no room; the inner allocator is then unchanged. With

@@ -121,6 +121,21 @@ TEST_P(LimitingTest, ALimitBelowWhatIsLiveLetsBlocksLiveShrinkAndGo) {
   EXPECT_EQ(budget()->used, 64U);
 }
 
+TEST(BudgetTest, NothingMayBeTakenEvenAboveTheLimitAndSumsDoNotWrap) {
+  ca_budget parent, child;
+  ca_budget_init(&parent, SIZE_MAX, nullptr);
+  ca_budget_init(&child, SIZE_MAX, &parent);
+  EXPECT_TRUE(ca_budget_take(&child, 10));
+  EXPECT_FALSE(ca_budget_take(&child, SIZE_MAX - 9));
+  EXPECT_EQ(child.refusals, 1U);
+  ca_budget_set_limit(&parent, 5);
+  EXPECT_TRUE(ca_budget_take(&child, 0));
+  EXPECT_FALSE(ca_budget_take(&child, 1));
+  EXPECT_EQ(parent.refusals, 1U);
+  EXPECT_EQ(child.used, 10U);
+  EXPECT_EQ(parent.used, 10U);
+}
+
 TEST_P(LimitingTest, NothingFitsInABudgetOfNothing) {
   ca_budget_set_limit(budget(), 0);
   EXPECT_TRUE(ca_block_is_none(Allocate(1)));

@@ -15,11 +15,12 @@
  * Cost        expected O(1): the inner allocator's, an event of 16 bytes and a probe of the table;
  *             a write for each full buffer of events.
  * Overhead    0 bytes a block; in the caller's memory 16 bytes for each live block, and slack.
- * Alignment, errors   as the inner allocator's. A block for which the table has no room (7/8 full)
- * is left out of the trace, with all that is done to it, and counted. When the file can't be
- * written, logging ends and the calls pass through. errno is kept. Ownership   memory, file and the
- * inner allocator must outlive the adaptor, or its finish. Threads     not thread-safe; below
- * adaptors/locked the order is that of the lock.
+ * Alignment   as the inner allocator's.
+ * Errors      as the inner allocator's. A block for which the table has no room (7/8 full) is left
+ *             out of the trace, with all that is done to it, and counted. When the file can't be
+ *             written, logging ends and the calls pass through. errno is kept.
+ * Ownership   memory, file and the inner allocator must outlive the adaptor, or its finish.
+ * Threads     not thread-safe; below adaptors/locked the order is that of the lock.
  */
 #ifndef CONTEXT_ALLOCATOR_ADAPTORS_LOGGING_LOGGING_H_
 #define CONTEXT_ALLOCATOR_ADAPTORS_LOGGING_LOGGING_H_

@@ -5,8 +5,9 @@
  *             maps them. Every later call for a block goes to the side that it came from, by
  *             asking the small side whether it owns it (or the large one, where that alone can
  *             tell): not by size, since a block may have been shrunk in place.
- * Cost        allocate: one indirect call and a comparison more than the side's, and where the side
- *             isn't the asked one, its owns(). Other calls: two indirect calls more.
+ * Cost        one indirect call and a comparison more than the side's. Where the asked side doesn't
+ *             know its one range (range), also a call of its owns(), but for a block made by the
+ *             asked side.
  * Overhead    0 bytes a block.
  * Alignment   what the side honours.
  * Errors      none iff the side refuses: the other one isn't tried (see adaptors/fallback). A small
@@ -14,7 +15,7 @@
  * Overlap     the asked side may lie within the other one's memory. Where the other lies within
  *             the asked one's, or they share a range, a block that the asked one claims wrongly is
  *             given back at once, and the request refused.
- * Ownership   both allocators must outlive the adaptor.
+ * Ownership   both allocators must outlive the adaptor, and keep their ranges as long.
  * Threads     not thread-safe, unless both sides are.
  */
 #ifndef CONTEXT_ALLOCATOR_ADAPTORS_SEGREGATE_SEGREGATE_H_
