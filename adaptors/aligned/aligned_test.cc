@@ -131,6 +131,8 @@ TEST_P(AlignedTest, SizesAreOfferedOnlyWhereNoBlockLiesWithinAnother) {
 TEST_P(AlignedTest, SettingsThatAreNoAlignmentsPassEverythingThrough) {
   for (const std::size_t wrong : {3, 24, 100}) {
     EXPECT_FALSE(ca_aligned_init(&aligned_, rounding_.get(), wrong, 0));
+    EXPECT_EQ(aligned_.least, 1U);
+    EXPECT_TRUE(allocator()->ops->check(allocator()));
     EXPECT_FALSE(ca_aligned_init(&aligned_, rounding_.get(), 0, wrong));
     EXPECT_EQ(Allocate(10, 1).size, 64U);
     EXPECT_TRUE(ca_block_is_none(Allocate(10, 128)));
