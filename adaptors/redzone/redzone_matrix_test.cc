@@ -12,9 +12,7 @@ struct Redzone : AdaptorFixture<Inner> {
   ca_allocator *get() { return ca_redzone_allocator(&adaptor); }
   ca_redzone adaptor;
 };
-INSTANTIATE_TYPED_TEST_SUITE_P(Redzone, AllocatorConformance, OverEveryAllocator<Redzone>,
-                               AllocatorName);
-INSTANTIATE_TYPED_TEST_SUITE_P(Redzone, Refusal, OverEveryRefusingAllocator<Redzone>,
-                               AllocatorName);
+INSTANTIATE_TYPED_TEST_SUITE_P(Redzone, AllocatorConformance, Redzone<CurrentFixture>);
+INSTANTIATE_TYPED_TEST_SUITE_P(Redzone, Refusal, Redzone<Refusing>);
 
 }  // namespace ca_testing
