@@ -6,7 +6,8 @@
 //   ns_per_event_warm     least of the rounds, in which the back-ends take turns, of a pass on a heap
 //                         that has served a pass before. No block is written. The time of the same
 //                         loop around calls that do nothing, measured in the same rounds, is taken
-//                         off. Time is the process's own, on one processor.
+//                         off. Time is the process's own, on one processor;
+//                         -1 where a pass was refused.
 //   ns_per_event_cold     the first pass in a fresh process, one byte of each page written: with the
 //                         page faults, without what starting the back-end costs. Least of three.
 //   peak_footprint_ratio  most resident anonymous memory that the pass added, every byte written,
@@ -122,6 +123,7 @@ std::size_t ResidentAnonymous() {
 }
 
 // What disturbs a pass (another program in the same caches) only ever adds to it.
+// Negative as soon as one is: that pass was refused.
 double Least(const std::vector<double> &values) {
   return *std::min_element(values.begin(), values.end());
 }
@@ -324,9 +326,11 @@ void Report(const Trace &trace, const Options &options) {
   const auto peak = static_cast<double>(trace.peak_live);
   for (std::size_t i = 0; i < options.kinds.size(); ++i) {
     const Kind &kind = options.kinds[i];
-    std::printf("%s,%s,%.2f,%.2f,%.4f,", trace.name.c_str(), kind.name,
-                (warm[i] - warm.back()) / events, (fresh[i].cold - warm.back()) / events,
-                fresh[i].footprint / peak);
+    const auto per_event = [&](double time) {
+      return time < 0 ? -1 : (time - warm.back()) / events;
+    };
+    std::printf("%s,%s,%.2f,%.2f,%.4f,", trace.name.c_str(), kind.name, per_event(warm[i]),
+                per_event(fresh[i].cold), fresh[i].footprint / peak);
     if (kind.has_region) std::printf("%.4f", kind.smallest(trace, kind.region(trace)) / peak);
     std::printf("\n");
     std::fflush(stdout);

@@ -67,7 +67,7 @@ bool runs_check(const trees *self) {
   for (unsigned class = runs_class_from(self, 0); class < CLASSES;
        class = runs_class_from(self, class + 1)) {
     count.class = class;
-    if (self->trees[class].root == 0 ||
+    if (class > class_of(self->end) || self->trees[class].root == 0 ||
         !ca_red_black_check(&self->trees[class], node_at(self, 0), self->first, self->top,
                             node_holds, &count)) {
       return false;
