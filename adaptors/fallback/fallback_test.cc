@@ -151,7 +151,8 @@ class Silent {
  public:
   explicit Silent(ca_bump *bump) : ops_(*ca_bump_allocator(bump)->ops) {
     ops_.range = nullptr;
-    it_ = {&ops_, bump};
+    it_.base.ops = &ops_;
+    it_.bump = bump;
     ops_.allocate = [](ca_allocator *base, std::size_t size, std::size_t align) {
       return ca_allocate(Below(base), size, align);
     };
