@@ -134,21 +134,22 @@ def _hooked_library_repositories():
             test_only = True,
         )
 
+def _peer_repositories():
     # Peers, for benchmarks. Both define malloc, so they are loaded at run time and never linked.
     _maybe(
         system_library,
-        name = "mimalloc",
+        name = "mimalloc_headers",
         package = "libmimalloc-dev",
         headers = ["mimalloc.h"],
-        targets = {"mimalloc": ["-ldl"]},
+        targets = {"mimalloc_headers": ["-ldl"]},
         test_only = True,
     )
     _maybe(
         system_library,
-        name = "jemalloc",
+        name = "jemalloc_headers",
         package = "libjemalloc-dev",
         headers = ["jemalloc"],
-        targets = {"jemalloc": ["-ldl"]},
+        targets = {"jemalloc_headers": ["-ldl"]},
         test_only = True,
     )
 
@@ -169,3 +170,4 @@ def context_allocator_repositories(dev = True):
     if dev:
         _test_repositories()
         _hooked_library_repositories()
+        _peer_repositories()
