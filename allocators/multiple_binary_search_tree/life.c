@@ -8,6 +8,14 @@ static uint32_t granules_of_marks(uint32_t granules, uint32_t recording) {
   return (words + 1) / 2;
 }
 
+/* Through a pointer that the compiler knows nothing of: for a structure of this size it would choose
+ * `rep stos`, which takes 30 ns to begin. */
+static void clear(trees *self, const ca_allocator_ops *ops) {
+  void *(*volatile set)(void *, int, size_t) = memset;
+  set(self, 0, sizeof *self);
+  self->base.ops = ops;
+}
+
 /* Puts the marks and the trees at the beginning of the range. */
 static bool lay_out(trees *self, ca_block range, uint32_t recording) {
   const size_t padding = ca_padding_to((uintptr_t)range.ptr, GRANULE);
@@ -33,7 +41,7 @@ static bool lay_out(trees *self, ca_block range, uint32_t recording) {
 void ca_multiple_binary_search_tree_init_range(ca_multiple_binary_search_tree *self, ca_block range,
                                                ca_sizes sizes) {
   const bool recording = sizes == CA_SIZES_RECORDED;
-  *self = (trees){.base = {.ops = recording ? &runs_recording_ops : &runs_forgetting_ops}};
+  clear(self, recording ? &runs_recording_ops : &runs_forgetting_ops);
   if (ca_block_is_none(range) || (uintptr_t)range.ptr > INTPTR_MAX ||
       range.size > INTPTR_MAX - (uintptr_t)range.ptr || !lay_out(self, range, recording ? 1 : 0)) {
     return;
@@ -65,7 +73,7 @@ void ca_multiple_binary_search_tree_destroy(ca_multiple_binary_search_tree *self
   if (!ca_block_is_none(self->region)) {
     ca_source_release(self->source, self->region);
   }
-  *self = (trees){.base = self->base};
+  clear(self, self->base.ops);
 }
 
 void ca_multiple_binary_search_tree_reset(ca_multiple_binary_search_tree *self) {
