@@ -319,15 +319,15 @@ TEST(CallbackTest, ACallbackThatEndsOnAnotherThreadGivesBackThere) {
 // concern.
 TEST(CallbackTest, ALongjmpOnTheThreadThatASleepingCallbackLeftDoesNotUndoIt) {
   static ucontext_t scheduler, coroutine;
-  static std::vector<char> stack(256 << 10);
+  static char stack[256 << 10];  // Below every thread's stack: glibc takes it for abandoned frames.
   static jmp_buf target;
   OnAnotherThread([] {
     const ca_context context = Create();
     EXPECT_TRUE(ca_switchable_thread_init(nullptr));
     EXPECT_TRUE(ca_switchable_use(CA_CURRENT_THREAD));
     getcontext(&coroutine);
-    coroutine.uc_stack.ss_sp = stack.data();
-    coroutine.uc_stack.ss_size = stack.size();
+    coroutine.uc_stack.ss_sp = stack;
+    coroutine.uc_stack.ss_size = sizeof stack;
     makecontext(&coroutine, reinterpret_cast<void (*)()>(+[] {
       ca_switchable_run(
           CA_CURRENT_GLOBAL, [](void *) { swapcontext(&coroutine, &scheduler); }, nullptr);
