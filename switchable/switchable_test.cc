@@ -315,34 +315,41 @@ TEST(CallbackTest, ACallbackThatEndsOnAnotherThreadGivesBackThere) {
   EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
 }
 
-// A callback that sleeps is not on its first thread's list any more, and what jumps there is not its
-// concern.
+// A callback that sleeps is not on its thread's list any more: also not for a longjmp() that abandons
+// the very frame in which the coroutine's stack lies, which is where glibc looks.
+struct Sleeper {
+  ucontext_t scheduler, coroutine;
+  ca_context context;
+  jmp_buf target;
+};
+Sleeper sleeper;
+
+__attribute__((noinline)) void SleepInACallbackAndJump() {
+  alignas(16) char stack[128 << 10];
+  getcontext(&sleeper.coroutine);
+  sleeper.coroutine.uc_stack.ss_sp = stack;
+  sleeper.coroutine.uc_stack.ss_size = sizeof stack;
+  makecontext(&sleeper.coroutine, reinterpret_cast<void (*)()>(+[] {
+    ca_switchable_run(
+        CA_CURRENT_GLOBAL, [](void *) { swapcontext(&sleeper.coroutine, &sleeper.scheduler); },
+        nullptr);
+  }),
+              0);
+  EXPECT_EQ(ca_context_swap_in(sleeper.context), CA_CONTEXT_DONE);
+  swapcontext(&sleeper.scheduler, &sleeper.coroutine);
+  ca_context_swap_out();
+  longjmp(sleeper.target, 1);
+}
+
 TEST(CallbackTest, ALongjmpOnTheThreadThatASleepingCallbackLeftDoesNotUndoIt) {
-  static ucontext_t scheduler, coroutine;
-  static char stack[256 << 10];  // Below every thread's stack: glibc takes it for abandoned frames.
-  static jmp_buf target;
+  sleeper.context = Create();
   OnAnotherThread([] {
-    const ca_context context = Create();
     EXPECT_TRUE(ca_switchable_thread_init(nullptr));
     EXPECT_TRUE(ca_switchable_use(CA_CURRENT_THREAD));
-    getcontext(&coroutine);
-    coroutine.uc_stack.ss_sp = stack;
-    coroutine.uc_stack.ss_size = sizeof stack;
-    makecontext(&coroutine, reinterpret_cast<void (*)()>(+[] {
-      ca_switchable_run(
-          CA_CURRENT_GLOBAL, [](void *) { swapcontext(&coroutine, &scheduler); }, nullptr);
-      swapcontext(&coroutine, &scheduler);
-    }),
-                0);
-    for (int i = 0; i < 2; ++i) {
-      EXPECT_EQ(ca_context_swap_in(context), CA_CONTEXT_DONE);
-      swapcontext(&scheduler, &coroutine);
-      ca_context_swap_out();
-      if (setjmp(target) == 0) longjmp(target, 1);
-      EXPECT_EQ(ca_switchable_current(), CA_CURRENT_THREAD);
-    }
-    EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
+    if (setjmp(sleeper.target) == 0) SleepInACallbackAndJump();
+    EXPECT_EQ(ca_switchable_current(), CA_CURRENT_THREAD);
   });
+  EXPECT_EQ(ca_context_destroy(sleeper.context), CA_CONTEXT_DONE);
 }
 
 TEST(CallbackTest, OneThatSwapsAContextInAndOutIsStillGivenBackByLongjmp) {
