@@ -58,9 +58,9 @@ typedef enum ca_context_policy {
   CA_CONTEXT_RELEASE = 0, /* They are gone at once. */
   CA_CONTEXT_REFUSE = 1,  /* The context is not destroyed: CA_CONTEXT_LIVE. */
   CA_CONTEXT_ORPHAN = 2,  /* The memory stays until the last of them is freed, by whomever. */
-  CA_CONTEXT_QUARANTINE =
-      3, /* Gone, and their pages can't be touched for a while: quarantine.h. The
-                              * header then takes a page of its own. */
+  /* Gone, and their pages can't be touched for a while: quarantine.h. The header then takes a page of
+   * its own. */
+  CA_CONTEXT_QUARANTINE = 3,
 } ca_context_policy;
 
 /* What serves an allocation that doesn't fit the context's budget. */
@@ -109,8 +109,7 @@ typedef struct ca_context_settings {
   size_t budget;    /* Bytes for blocks, with their overheads; 0: what a slot of 1 MiB holds. Over
                      * it, an allocation in this context is refused, and nobody else notices. */
   const char *name; /* For reports: copied, and cut to 23 characters. NULL: none. */
-  ca_context_kind
-      kind; /* CA_CONTEXT_NONE: the one for `lifetime`, and trees for a thread's heap. */
+  ca_context_kind kind;      /* CA_CONTEXT_NONE: as `lifetime` says; trees for a thread's heap. */
   ca_lifetime_hint lifetime; /* Of most blocks. */
   size_t block_size;         /* Of a bit set; 0: 64. */
   ca_context parent;         /* All-zero: none. Has to be parked, or swapped in on this thread. */
@@ -155,8 +154,7 @@ ca_context_result ca_context_swap_in(ca_context context);
 ca_context ca_context_swap_out(void);
 
 /* Runs its cleanup callbacks and forgets every block; its descendants first. Requires, else HELD,
- * that it is parked or swapped in on this thread, and that its descendants are parked. Cost: O(1) for
- * each, and for a bit set its bits. */
+ * that it is parked or swapped in on this thread, and that its descendants are parked. O(1) for each. */
 ca_context_result ca_context_reset(ca_context context);
 
 /* Ends the context and its descendants, each as its settings say; their cleanup callbacks run first.

@@ -121,9 +121,10 @@ void ca_context_header_deallocate(ca_context_header *self, void *ptr, size_t siz
     free_here(self, ptr, size);
     return;
   }
-  /* A live block's record changes only by its owner's call: it may be read from here, and a misuse
-   * is reported where it happens. */
-  if (CA_UNLIKELY(size > self->allocator->ops->usable_size(self->allocator, ptr))) {
+  /* A bump's record of a live block changes only by its owner's call: it may be read from here, and a
+   * misuse is reported where it happens. The other kinds' records share words with other blocks. */
+  if (CA_UNLIKELY(ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP &&
+                  size > self->allocator->ops->usable_size(self->allocator, ptr))) {
     ca_panic_misuse(call, ptr, "wrong size");
   }
   push_foreign(self, ptr, call);
