@@ -33,6 +33,11 @@ class RedzoneTest : public testing::Test {
     *at = 1;
   }
 
+  static void Repair(char *at) {
+    ca_unpoison_defined(at, 1);
+    *at = static_cast<char>(0xFB);
+  }
+
   std::vector<char> memory_;
   ca_bit_set inner_;
   ca_redzone redzone_;
@@ -78,7 +83,7 @@ TEST_F(RedzoneTest, ABlockGrowsIntoTheRoomAShrinkLeft) {
   EXPECT_TRUE(Check());
   Damage(ptr + 10);
   EXPECT_FALSE(Check()) << "the zone follows the end";
-  ptr[10] = static_cast<char>(0xFB);
+  Repair(ptr + 10);
   EXPECT_TRUE(Check());
   EXPECT_EQ(ca_grow(allocator(), ptr, 10, 50, 16, CA_MOVE_NEVER).ptr, ptr);
   ptr[49] = 1;
@@ -95,8 +100,7 @@ TEST_F(RedzoneTest, CheckFindsAWriteToEitherSideOfAnyBlock) {
       ASSERT_TRUE(Check());
       Damage(at);
       EXPECT_FALSE(Check()) << which << ", " << offset;
-      ca_unpoison_defined(at, 1);
-      *at = static_cast<char>(0xFB);
+      Repair(at);
     }
     for (int i = 0; i < 3; ++i) ca_deallocate(allocator(), blocks[i], 30 + i, 16);
   }
