@@ -70,8 +70,9 @@ typedef enum ca_over_budget {
   CA_OVER_BUDGET_ASK = 2,    /* `exhausted` is called, and while it says so it is tried again. */
 } ca_over_budget;
 
-/* May free blocks, or destroy other contexts. Runs with the context swapped in, on its thread; not
- * called again for what it allocates itself. Returns whether to try again. */
+/* May free blocks, or destroy other contexts, but leaves this one swapped in. Runs with it swapped in,
+ * on its thread; not called again for what it allocates itself, nor for who resizes a block of it
+ * while it is parked. Returns whether to try again. */
 typedef bool ca_context_exhausted(void *argument, size_t size);
 
 /* Returns whether it succeeded; what remains to be done is done in either case. Runs on the thread

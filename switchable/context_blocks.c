@@ -37,8 +37,11 @@ static bool is_thread_heap(const ca_context_header *self) {
   return self == ca_thread_state_get()->thread;
 }
 
+/* Not where it is held for another's sake: a parked context's block is being resized, or a child's
+ * request served. */
 static bool ask(ca_context_header *self, size_t size) {
-  if (self->over_budget != CA_OVER_BUDGET_ASK || self->asking) {
+  if (self->over_budget != CA_OVER_BUDGET_ASK || self->asking ||
+      ca_thread_state_get()->coroutine != self) {
     return false;
   }
   self->asking = true;

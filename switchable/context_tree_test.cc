@@ -424,6 +424,23 @@ TEST(OverBudgetTest, ACallbackMayFreeAndHaveItTriedAgain) {
   EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
 }
 
+TEST(OverBudgetTest, NobodyIsAskedForAContextThatIsParked) {
+  Freer freer{{}, 0};
+  ca_context_settings settings{};
+  settings.budget = 1000;
+  settings.over_budget = CA_OVER_BUDGET_ASK;
+  settings.exhausted_argument = &freer;
+  settings.exhausted = [](void *argument, std::size_t) {
+    static_cast<Freer *>(argument)->asked++;
+    return false;
+  };
+  const ca_context context = Create(settings);
+  void *const block = AllocateIn(context, 100);
+  EXPECT_TRUE(ca_block_is_none(ca_switchable_reallocate(block, 5000, 16)));
+  EXPECT_EQ(freer.asked, 0);
+  EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
+}
+
 TEST(OverBudgetTest, TheParentPaysWithinItsOwnBudgetIfItIsParked) {
   ca_context_settings settings{};
   settings.budget = 40000;

@@ -48,9 +48,10 @@ static inline ca_context_result ca_hold_handle(ca_context context, void *mark) {
   return context.header != NULL && ca_hold(context, mark) ? CA_CONTEXT_DONE : ca_refuse(context);
 }
 
-/* Likewise for a moment, unless this thread has it swapped in already: then *here is set. */
+/* Likewise for a moment, unless this thread has it swapped in already: then *here is set. A thread's
+ * own heap is held by its thread, but never swapped in. */
 static inline ca_context_result ca_hold_or_have(ca_context context, bool *here) {
-  *here = !ca_is_gone(context) && ca_is_held_by(context.header, ca_thread_state_get());
+  *here = ca_thread_state_get()->coroutine == context.header && !ca_is_gone(context);
   return *here ? CA_CONTEXT_DONE : ca_hold_handle(context, context.header);
 }
 

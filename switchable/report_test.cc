@@ -126,6 +126,31 @@ TEST_F(ReportTest, ADescriptorThatCannotBeWrittenIsSaid) {
   EXPECT_EQ(errno, EBADF);
 }
 
+// Only a visit gives a handle of a thread's heap, and nothing but counting can be done with it.
+TEST(ReportHeapTest, AThreadsHeapIsSeenAndCannotBeTakenForAContext) {
+  std::thread([] {
+    ASSERT_TRUE(ca_switchable_thread_init(nullptr));
+    ASSERT_TRUE(ca_switchable_use(CA_CURRENT_THREAD));
+    void *const block = ca_switchable_allocate(100, 16).ptr;
+    ca_context heap{};
+    ca_contexts_visit(
+        [](void *argument, ca_context context, const ca_context_counts *) {
+          *static_cast<ca_context *>(argument) = context;
+        },
+        &heap);
+    EXPECT_EQ(ca_context_count(heap).allocations, 1U);
+    ca_context_cleanup cleanup{[](void *) { return true; }, nullptr, nullptr};
+    const ca_context context = Create("alone");
+    EXPECT_EQ(ca_context_swap_in(heap), CA_CONTEXT_HELD);
+    EXPECT_EQ(ca_context_reset(heap), CA_CONTEXT_HELD);
+    EXPECT_EQ(ca_context_destroy(heap), CA_CONTEXT_HELD);
+    EXPECT_EQ(ca_context_add_cleanup(heap, &cleanup), CA_CONTEXT_HELD);
+    EXPECT_EQ(ca_context_set_parent(context, heap), CA_CONTEXT_HELD);
+    EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
+    ca_switchable_deallocate(block);
+  }).join();
+}
+
 TEST(ReportThreadsTest, MayBeAskedForWhileContextsComeAndGo) {
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
   GTEST_SKIP() << "headers are read while others write them, and while idle slots are poisoned";

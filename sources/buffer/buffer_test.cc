@@ -95,6 +95,17 @@ TEST(BufferTest, CheckFindsAMarkOutsideTheBuffer) {
   EXPECT_FALSE(ca_buffer_check(&buffer));
 }
 
+TEST(BufferTest, ASecondInitForgetsTheFirst) {
+  char first[64];
+  char second[64];
+  ca_buffer buffer;
+  ca_buffer_init(&buffer, first, sizeof first);
+  EXPECT_FALSE(ca_block_is_none(ca_source_obtain(ca_buffer_source(&buffer), 64, 1)));
+  ca_buffer_init(&buffer, second, sizeof second);
+  EXPECT_EQ(ca_source_obtain(ca_buffer_source(&buffer), 64, 1).ptr, second);
+  EXPECT_TRUE(ca_buffer_check(&buffer));
+}
+
 TEST(BufferDeathTest, ReleasingWhatIsNotOutIsABrokenContract) {
   char memory[64];
   ca_buffer buffer;
