@@ -131,6 +131,20 @@ TEST(ForLibuvTest, WhereMemoryEndsARequestIsRefused) {
   EXPECT_EQ(uv_loop_close(&loop), 0);
 }
 
+// By the functions alone: libuv itself aborts where its table of watchers can't grow.
+TEST(ForLibuvTest, EachRequestRefusedInTurnLosesNothing) {
+  const std::size_t runs = ca_testing::RefuseFromEachRequestOn(TheWitness(), [] {
+    void *const block = ca_for_libuv_malloc(100);
+    void *const zeros = ca_for_libuv_calloc(10, 10);
+    void *const moved = ca_for_libuv_realloc(block, 200);
+    const bool all = block != nullptr && zeros != nullptr && moved != nullptr;
+    ca_for_libuv_free(moved != nullptr ? moved : block);
+    ca_for_libuv_free(zeros);
+    return all;
+  });
+  EXPECT_EQ(runs, 3U);
+}
+
 TEST(ForLibuvTest, NoAllocatorIsNotChosen) {
   EXPECT_FALSE(ca_for_libuv_init(nullptr));
   void *const block = ca_for_libuv_malloc(10);

@@ -114,6 +114,22 @@ TEST_P(ForLibxml2Test, WithoutMemoryThereIsNoAnswer) {
 INSTANTIATE_TEST_SUITE_P(Documents, ForLibxml2Test, testing::ValuesIn(kDocuments),
                          [](const auto &info) { return std::string(info.param.name); });
 
+// By the functions alone, for the same reason.
+TEST(ForLibxml2Test, EachRequestRefusedInTurnLosesNothing) {
+  ca_testing::Witness witness;
+  ASSERT_TRUE(ca_for_libxml2_init(witness.get()));
+  const std::size_t runs = ca_testing::RefuseFromEachRequestOn(witness, [] {
+    void *const block = ca_for_libxml2_malloc(100);
+    char *const copy = ca_for_libxml2_strdup("text");
+    void *const moved = ca_for_libxml2_realloc(block, 200);
+    const bool all = block != nullptr && copy != nullptr && moved != nullptr;
+    ca_for_libxml2_free(moved != nullptr ? moved : block);
+    ca_for_libxml2_free(copy);
+    return all;
+  });
+  EXPECT_EQ(runs, 3U);
+}
+
 TEST(ForLibxml2Test, NoAllocatorIsNotChosen) {
   ca_testing::Witness witness;
   ASSERT_TRUE(ca_for_libxml2_init(witness.get()));

@@ -41,7 +41,8 @@ class Witness {
   }
 
   std::size_t requests = 0;            // Allocations and moves so far, refused ones too.
-  std::size_t refuse_from = SIZE_MAX;  // This one and all later ones are refused.
+  std::size_t refuse_from = SIZE_MAX;  // This one and, up to refuse_count, later ones are refused.
+  std::size_t refuse_count = SIZE_MAX;
   std::size_t refusals = 0;
 
  private:
@@ -57,7 +58,10 @@ class Witness {
   static ca_block Allocate(ca_allocator *base, std::size_t size, std::size_t align) {
     Witness *const self = From(base);
     const std::lock_guard<std::mutex> lock(self->mutex_);
-    if (self->requests++ >= self->refuse_from || size > PTRDIFF_MAX - align) {
+    const std::size_t number = self->requests++;
+    const bool refuse =
+        number >= self->refuse_from && number - self->refuse_from < self->refuse_count;
+    if (refuse || size > PTRDIFF_MAX - align) {
       self->refusals++;
       return ca_block_none();
     }
