@@ -17,9 +17,9 @@
  * Cost        allocate and deallocate from and to a list: O(1); else O(log n) of the n free runs of
  *             one class. Merging the lists costs that for each block that waits, and each was freed
  *             once; a request that is to be refused, the walk over the runs of its class and, for
- *             alignments above 16, of those above. grow, shrink: O(log n). Sizes recorded: one more step for
- *             every 1 KiB of a block that is freed or resized. init, reset: O(1), whatever was
- *             allocated; init touches a few words near the beginning.
+ *             alignments above 16, of those above. grow, shrink: O(log n). Sizes recorded: one
+ *             more step for every 1 KiB of a block that is freed or resized. init, reset: O(1),
+ *             whatever was allocated; init touches a few words near the beginning.
  * Overhead    sizes rounded up to 16 bytes; of the region, 1/128 (sizes forgotten) or 1/64
  *             (recorded) for the marks; and the trees: 8 bytes for each class, 904 for 64 KiB, at
  *             most 2,112. The structure itself has 464 bytes at most.
@@ -64,8 +64,8 @@ enum {
 typedef uint32_t __attribute__((may_alias)) ca_multiple_binary_search_tree_link;
 
 /* A granule's number is its distance from `memory` in granules. Granules [0, first) hold the marks
- * and then the trees, [first, top) blocks and free runs, [top, end) were never handed out, or are free again. Marks are
- * 64-bit words, one for 64 granules, and with sizes recorded two: free, begins. A granule's marks
+ * and then the trees, [first, top) blocks and free runs, [top, end) were never handed out, or are
+ * free again. Marks are 64-bit words, one for 64 granules, and with sizes recorded two: free, begins. A granule's marks
  * (begins, free) are
  *   (0, 1)  at the first and the last granule of a free run;
  *   (1, 0)  where a live block begins, and at top, which ends the block before it;
