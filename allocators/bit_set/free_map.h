@@ -34,7 +34,8 @@ extern "C" {
  * Blocks from `known` on are free, and nothing is written about them. In the words that the index
  * knows a block's bit is set iff it is free, and bits from `count` on are 0; the word behind them
  * is 0, and so is the one behind the last word. `out` is the word checked out, known, or
- * CA_FREE_MAP_NONE. `put` is a stale word or CA_FREE_MAP_NONE. The index has for each word, but 0 for `out`, the length of the longest run of
+ * CA_FREE_MAP_NONE. `put` is a stale word or CA_FREE_MAP_NONE. The index has for each word, but 0
+ * for `out`, the length of the longest run of
  * set bits that begins in it and ends in it or in the next one, where the bits of `out` count as 0,
  * cut to 64; or less, if the word or the next one is stale. */
 typedef struct ca_free_map {

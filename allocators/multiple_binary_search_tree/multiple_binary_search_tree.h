@@ -65,8 +65,8 @@ typedef uint32_t __attribute__((may_alias)) ca_multiple_binary_search_tree_link;
 
 /* A granule's number is its distance from `memory` in granules. Granules [0, first) hold the marks
  * and then the trees, [first, top) blocks and free runs, [top, end) were never handed out, or are
- * free again. Marks are 64-bit words, one for 64 granules, and with sizes recorded two: free, begins. A granule's marks
- * (begins, free) are
+ * free again. Marks are 64-bit words, one for 64 granules, and with sizes recorded two: free, begins.
+ * A granule's marks (begins, free) are
  *   (0, 1)  at the first and the last granule of a free run;
  *   (1, 0)  where a live block begins, and at top, which ends the block before it;
  *   (1, 1)  where a block that waits in a list begins;
