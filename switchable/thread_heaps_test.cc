@@ -44,6 +44,13 @@ bool IsInAHeap(void *ptr) {
          reinterpret_cast<std::uintptr_t>(ptr) - slot < kSlot;
 }
 
+void RunHereOn(int cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(cpu, &set);
+  ASSERT_EQ(pthread_setaffinity_np(pthread_self(), sizeof set, &set), 0);
+}
+
 TEST(ThreadHeapsTest, EveryNewThreadHasOneAtItsFirstAllocation) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 8; ++i) {
@@ -78,9 +85,11 @@ TEST(ThreadHeapsTest, AThreadThatAsksByNameFirstHasItToo) {
 }
 
 TEST(ThreadHeapsTest, AHeapGoesWithItsThread) {
-  const auto slot_of_a_new_threads_heap = [] {
+  const int cpu = sched_getcpu();  // The same for both: each NUMA node has slots of its own.
+  const auto slot_of_a_new_threads_heap = [cpu] {
     std::uintptr_t slot = 0;
-    std::thread([&slot] {
+    std::thread([&slot, cpu] {
+      RunHereOn(cpu);
       void *ptr = std::malloc(100);
       ASSERT_TRUE(IsInAHeap(ptr));
       slot = reinterpret_cast<std::uintptr_t>(ptr) >> 26;
@@ -134,10 +143,7 @@ TEST(ThreadHeapsTest, PagesAreOnTheNodeOfTheirThread) {
   }
   for (int cpu = 0; cpu < 2; ++cpu) {
     std::thread([cpu] {
-      cpu_set_t set;
-      CPU_ZERO(&set);
-      CPU_SET(cpu, &set);
-      ASSERT_EQ(pthread_setaffinity_np(pthread_self(), sizeof set, &set), 0);
+      RunHereOn(cpu);
       // Against the process's own policy, which would place page by page.
       unsigned long both = 3;
       ASSERT_EQ(syscall(SYS_set_mempolicy, MPOL_INTERLEAVE, &both, 64UL), 0);
