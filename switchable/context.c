@@ -88,6 +88,7 @@ static bool init_local(ca_context_header *self, const ca_context_settings *setti
   const size_t most = self->slot_size - overhead;
   self->budget = settings->budget == 0 || settings->budget > most ? most : settings->budget;
   self->allocator = ca_context_allocator_allocator(&self->local);
+  self->quick = kind == CA_CONTEXT_BUMP;
   return ca_context_allocator_init_range(
       &self->local, ca_block_make((char *)self + overhead, self->budget), kind, &local);
 }
@@ -150,8 +151,10 @@ static ca_context_header *create(const ca_context_settings *settings, ca_thread_
 void ca_context_header_close(ca_context_header *self) {
   __atomic_store_n(&self->generation, 0, __ATOMIC_RELAXED);
   /* Acquire: the blocks on the list were pushed by others, whose writes to them come before their
-   * slot is used again. */
-  (void)__atomic_exchange_n(&self->foreign, CA_FOREIGN_GONE, __ATOMIC_ACQUIRE);
+   * slot is used again. No exchange, which costs as much as ten blocks: who frees a block while its
+   * context ends may lose it, as it is gone in any case, or be told. */
+  (void)__atomic_load_n(&self->foreign, __ATOMIC_ACQUIRE);
+  __atomic_store_n(&self->foreign, CA_FOREIGN_GONE, __ATOMIC_RELAXED);
   ca_context_allocator_destroy(&self->local);
 }
 
@@ -395,6 +398,7 @@ bool ca_context_check(ca_context context) {
   const bool foreign_is_right = foreign == NULL || foreign == CA_FOREIGN_ORPHANED ||
                                 (uintptr_t)foreign - (uintptr_t)self < self->slot_size;
   return self->allocator == &self->local.chosen.base &&
+         self->quick == (ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP) &&
          self->allocator->ops->check(self->allocator) && self->deallocations <= self->allocations &&
          self->taken_in <= self->deallocations && holder_is_right(self) && foreign_is_right;
 }

@@ -7,6 +7,7 @@
 #define CONTEXT_ALLOCATOR_SWITCHABLE_CONTEXT_HEADER_H_
 
 #include "allocators/allocator.h"
+#include "allocators/bump/recorded.h"
 #include "allocators/context/context.h"
 #include "switchable/context.h"
 #include "switchable/current.h"
@@ -20,6 +21,7 @@
 
 /* Invariant, while generation != 0:
  *  - allocator's check holds, and allocator lies in `local`, which ends where the blocks begin;
+ *  - quick only if `local` is a bump that records sizes;
  *  - deallocations <= allocations, taken_in <= deallocations;
  *  - holder is the generation (parked), the address of the state of the thread that has it swapped
  *    in, or of this header itself (being reset, destroyed or resized into, or orphaned);
@@ -35,12 +37,13 @@ typedef struct ca_context_header {
   uint64_t allocations;
   uint64_t deallocations;
   uint64_t taken_in;
-  uint64_t refusals;
+  bool quick; /* It is a bump, and nobody wants to know of each of its blocks. */
   /* Other threads write these two: a line of their own. */
   void *foreign __attribute__((aligned(64))); /* Atomic: blocks freed by others, newest first. */
   int64_t outstanding; /* Atomic: once orphaned, the blocks that are still out. */
   ca_current current;  /* While parked: what is to be current when it is swapped in. */
   size_t budget;
+  uint64_t refusals;
   struct ca_context_header *parent;
   struct ca_context_header *first_child;     /* Atomic: read without the lock by who holds it. */
   struct ca_context_header *next, *previous; /* Of the same parent. */
@@ -71,6 +74,27 @@ static inline ca_context_header *ca_context_header_of(const void *ptr) {
 
 /* Requires that this thread holds self. */
 ca_block ca_context_header_allocate(ca_context_header *self, size_t size, size_t align);
+
+/* The common cases of malloc and free, inline: a block aligned to 16, or NULL if the above must be asked;
+ * whether ptr was a live block of self, and its life is ended. Require that this thread holds self. */
+static inline void *ca_context_header_allocate_quickly(ca_context_header *self, size_t size) {
+  if (CA_UNLIKELY(!self->quick)) {
+    return NULL;
+  }
+  void *const ptr = ca_bump_allocate_recorded(&self->local.chosen.bump, size);
+  if (CA_LIKELY(ptr != NULL)) {
+    self->allocations++;
+  }
+  return ptr;
+}
+
+static inline bool ca_context_header_deallocate_quickly(ca_context_header *self, void *ptr) {
+  if (CA_UNLIKELY(!self->quick || !ca_bump_deallocate_recorded(&self->local.chosen.bump, ptr))) {
+    return false;
+  }
+  self->deallocations++;
+  return true;
+}
 
 /* Ends the life of a block of self, whoever holds it. size 0: not known. `call` is named in the
  * report of a misuse. */

@@ -81,18 +81,39 @@ static void *allocate_in(ca_context_header *current, size_t size, size_t align) 
   return or_no_memory(ca_context_header_allocate(current, at_least_one(size), align));
 }
 
-EXPORT void *malloc(size_t size) {
-  ca_context_header *const current = ca_thread_current(ca_thread_state_get());
-  return CA_LIKELY(current == NULL) ? __libc_malloc(size)
-                                    : allocate_in(current, size, CA_ALIGN_DEFAULT);
+/* The rare cases are calls in tail position, so that the common ones need no stack frame. */
+
+static __attribute__((noinline)) void *allocate_in_slowly(ca_context_header *current, size_t size) {
+  return allocate_in(current, size, CA_ALIGN_DEFAULT);
 }
 
-EXPORT void free(void *ptr) {
+CA_COLD static void *begin_and_allocate(size_t size) {
+  ca_thread_begin(ca_thread_state_get());
+  return malloc(size);
+}
+
+EXPORT void *malloc(size_t size) {
+  ca_context_header *const current = ca_thread_state_get_current();
+  if (CA_LIKELY(current == NULL)) {
+    return CA_UNLIKELY(ca_thread_is_to_begin()) ? begin_and_allocate(size) : __libc_malloc(size);
+  }
+  void *const ptr = ca_context_header_allocate_quickly(current, size);
+  return CA_LIKELY(ptr != NULL) ? ptr : allocate_in_slowly(current, size);
+}
+
+static __attribute__((noinline)) void free_by_address(void *ptr) {
   ca_context_header *const owner = ca_context_header_of(ptr);
   if (CA_LIKELY(owner == NULL)) {
     __libc_free(ptr);
   } else {
     ca_context_header_deallocate(owner, ptr, 0, "free");
+  }
+}
+
+EXPORT void free(void *ptr) {
+  ca_context_header *const current = ca_thread_state_get_current();
+  if (CA_UNLIKELY(current == NULL || !ca_context_header_deallocate_quickly(current, ptr))) {
+    free_by_address(ptr);
   }
 }
 
@@ -105,7 +126,10 @@ EXPORT void *calloc(size_t count, size_t size) {
   if (CA_UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) {
     return refuse(ENOMEM);
   }
-  void *const ptr = allocate_in(current, bytes, CA_ALIGN_DEFAULT);
+  void *ptr = ca_context_header_allocate_quickly(current, bytes);
+  if (CA_UNLIKELY(ptr == NULL)) {
+    ptr = allocate_in_slowly(current, bytes);
+  }
   return ptr == NULL ? NULL : memset(ptr, 0, bytes);
 }
 

@@ -7,11 +7,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <map>
 #include <new>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -28,16 +30,24 @@ constexpr std::size_t kHuge[] = {SIZE_MAX,         SIZE_MAX - 1,      SIZE_MAX -
                                  SIZE_MAX - 4095,  SIZE_MAX / 2 + 2,  SIZE_MAX / 2 + 1,
                                  PTRDIFF_MAX - 15, PTRDIFF_MAX - 4095};
 
-class MallocTest : public testing::TestWithParam<ca_current> {
+struct Server {
+  const char *name;
+  ca_current current;
+  ca_context_kind kind;
+};
+
+class MallocTest : public testing::TestWithParam<Server> {
  protected:
   MallocTest() {
-    if (GetParam() == CA_CURRENT_COROUTINE) {
-      const ca_context_settings settings = {std::size_t{16} << 20, "malloc_test"};
+    if (GetParam().current == CA_CURRENT_COROUTINE) {
+      ca_context_settings settings = {std::size_t{16} << 20, "malloc_test"};
+      settings.kind = GetParam().kind;
       context_ = ca_context_create(&settings);
       EXPECT_EQ(ca_context_swap_in(context_), CA_CONTEXT_DONE);
     }
-    if (GetParam() == CA_CURRENT_THREAD) {
-      const ca_context_settings settings = {std::size_t{16} << 20, "malloc_test"};
+    if (GetParam().current == CA_CURRENT_THREAD) {
+      ca_context_settings settings = {std::size_t{16} << 20, "malloc_test"};
+      settings.kind = GetParam().kind;
       EXPECT_TRUE(ca_switchable_thread_init(&settings));
       EXPECT_TRUE(ca_switchable_use(CA_CURRENT_THREAD));
     }
@@ -46,7 +56,7 @@ class MallocTest : public testing::TestWithParam<ca_current> {
     ca_context_swap_out();
     ca_switchable_use(CA_CURRENT_GLOBAL);
     ca_switchable_thread_release();
-    if (GetParam() == CA_CURRENT_COROUTINE) {
+    if (GetParam().current == CA_CURRENT_COROUTINE) {
       EXPECT_TRUE(ca_context_check(context_));
       EXPECT_EQ(ca_context_destroy(context_), CA_CONTEXT_DONE);
     }
@@ -71,18 +81,20 @@ class MallocTest : public testing::TestWithParam<ca_current> {
   ca_context context_ = {};
 };
 
-INSTANTIATE_TEST_SUITE_P(Under, MallocTest,
-                         testing::Values(CA_CURRENT_GLOBAL, CA_CURRENT_THREAD,
-                                         CA_CURRENT_COROUTINE),
-                         [](const auto &info) {
-                           return info.param == CA_CURRENT_GLOBAL   ? "Global"
-                                  : info.param == CA_CURRENT_THREAD ? "Thread"
-                                                                    : "Coroutine";
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Under, MallocTest,
+    testing::Values(
+        Server{"Global", CA_CURRENT_GLOBAL, CA_CONTEXT_NONE},
+        Server{"BumpThread", CA_CURRENT_THREAD, CA_CONTEXT_BUMP},
+        Server{"TreesThread", CA_CURRENT_THREAD, CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE},
+        Server{"BumpCoroutine", CA_CURRENT_COROUTINE, CA_CONTEXT_BUMP},
+        Server{"BitSetCoroutine", CA_CURRENT_COROUTINE, CA_CONTEXT_BIT_SET},
+        Server{"TreesCoroutine", CA_CURRENT_COROUTINE, CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE}),
+    [](const auto &info) { return info.param.name; });
 
 TEST_P(MallocTest, ServesFromWhoIsCurrent) {
   void *ptr = malloc(100);
-  if (GetParam() == CA_CURRENT_COROUTINE) {
+  if (GetParam().current == CA_CURRENT_COROUTINE) {
     EXPECT_GE(ca_context_count(context_).allocations, 1U);
   }
   free(ptr);
@@ -355,6 +367,90 @@ TEST_P(MallocTest, TheChildOfAForkAllocatesAndFrees) {
   free(parents);
 }
 
+// Every call of the family in random order, against a model of who has which bytes.
+class Family {
+ public:
+  explicit Family(unsigned seed) : random_(seed) { live_.reserve(kMost); }
+  ~Family() {
+    while (!live_.empty()) Free(live_.size() - 1);
+  }
+  std::size_t live() const { return live_.size(); }
+
+  void Step() {
+    const std::size_t size = random_() % (random_() % 16 == 0 ? 5000 : 300);
+    const std::size_t victim = live_.empty() ? 0 : random_() % live_.size();
+    const unsigned call = live_.size() < kMost ? random_() % 8 : 7;
+    if (call <= 2) {
+      Add(malloc(size), size);
+    } else if (call == 3) {
+      Add(memalign(std::size_t{1} << random_() % 9, size), size);
+    } else if (call == 4) {
+      AddZeroed(size);
+    } else if (live_.empty()) {
+      return;
+    } else if (call == 5) {
+      Resize(victim, size + 1);
+    } else {
+      Free(random_() % 4 == 0 ? live_.size() - 1 : victim);
+    }
+  }
+
+ private:
+  static constexpr std::size_t kMost = 400;
+  struct Block {
+    unsigned char *ptr;
+    std::size_t size;
+    unsigned char fill;
+  };
+  void Add(void *ptr, std::size_t size) {
+    ASSERT_NE(ptr, nullptr);
+    live_.push_back(
+        {static_cast<unsigned char *>(ptr), size, static_cast<unsigned char>(random_())});
+    std::memset(ptr, live_.back().fill, size);
+  }
+  void AddZeroed(std::size_t size) {
+    auto *ptr = static_cast<unsigned char *>(calloc(1, size));
+    for (std::size_t i = 0; i < size; ++i) ASSERT_EQ(ptr[i], 0);
+    Add(ptr, size);
+  }
+  static void Expect(const Block &block, std::size_t size) {
+    for (std::size_t i = 0; i < size; ++i) ASSERT_EQ(block.ptr[i], block.fill) << "byte " << i;
+  }
+  void Resize(std::size_t at, std::size_t size) {
+    Block &block = live_[at];
+    block.ptr = static_cast<unsigned char *>(realloc(block.ptr, size));
+    ASSERT_NE(block.ptr, nullptr);
+    Expect(block, std::min(size, block.size));
+    block.size = size;
+    std::memset(block.ptr, block.fill, size);
+  }
+  void Free(std::size_t at) {
+    const Block block = live_[at];
+    live_[at] = live_.back();
+    live_.pop_back();
+    Expect(block, block.size);
+    random_() % 2 == 0 ? free(block.ptr) : free_sized(block.ptr, block.size);
+  }
+  std::minstd_rand random_;
+  std::vector<Block> live_;
+};
+
+TEST_P(MallocTest, TheFamilyInRandomOrderKeepsEveryBlocksBytes) {
+  const auto live = [this] {
+    const ca_context_counts counts = ca_context_count(context_);
+    return counts.allocations - counts.deallocations;
+  };
+  Family family(1);
+  const std::uint64_t others = live();
+  for (int step = 0; step < 3000; ++step) {
+    ASSERT_NO_FATAL_FAILURE(family.Step());
+    if (GetParam().current == CA_CURRENT_COROUTINE) {
+      ASSERT_EQ(live() - others, family.live());
+      ASSERT_TRUE(ca_context_check(context_));
+    }
+  }
+}
+
 TEST(MallocBudgetTest, OverItMallocFailsByEnomemAndNewThrows) {
   const ca_context_settings settings = {10000, "poor"};
   const ca_context context = ca_context_create(&settings);
@@ -384,6 +480,8 @@ TEST(MallocMisuseDeathTest, NamesTheCall) {
   ca_context_swap_out();
   EXPECT_DEATH(free(ptr + 16), "not a block");
   EXPECT_DEATH(free_sized(ptr, 5000), "wrong size");
+  EXPECT_DEATH((ca_context_swap_in(context), free(ptr), free(ptr)), "double free");
+  EXPECT_DEATH((ca_context_swap_in(context), free(ptr + 16)), "not a block");
   ca_context_destroy(context);
   EXPECT_DEATH(free(ptr), "free\\(0x[0-9a-f]+\\): its context was destroyed");
 }

@@ -22,11 +22,15 @@ extern bool ca_thread_heaps_promised __attribute__((visibility("hidden")));
  * contexts by itself. */
 void ca_thread_begin(ca_thread_state *state);
 
+/* Whether this thread was promised a heap that it has not got yet. */
+static inline bool ca_thread_is_to_begin(void) {
+  return CA_UNLIKELY(__atomic_load_n(&ca_thread_heaps_promised, __ATOMIC_RELAXED)) &&
+         !ca_thread_state_get()->registered;
+}
+
 /* Who serves this thread's next allocation: NULL for the global allocator. */
 static inline struct ca_context_header *ca_thread_current(ca_thread_state *state) {
-  if (CA_UNLIKELY(state->current == NULL &&
-                  __atomic_load_n(&ca_thread_heaps_promised, __ATOMIC_RELAXED) &&
-                  !state->registered)) {
+  if (CA_UNLIKELY(state->current == NULL && ca_thread_is_to_begin())) {
     ca_thread_begin(state);
   }
   return state->current;

@@ -24,7 +24,7 @@ struct ca_guard;
 /* Invariant: current is NULL (the global allocator serves), coroutine, or thread.
  * Written by its own thread only; its address says who holds a context. */
 typedef struct ca_thread_state {
-  struct ca_context_header *current;   /* Who serves this thread's next allocation. */
+  struct ca_context_header *current;   /* First. Who serves this thread's next allocation. */
   struct ca_context_header *coroutine; /* Swapped in here, or NULL. */
   struct ca_context_header *thread;    /* The thread's own heap, or NULL. */
   struct ca_context_header *outside;   /* What was current when `coroutine` was swapped in. */
@@ -48,6 +48,18 @@ static inline ca_thread_state *ca_thread_state_get(void) {
       : "cc");
   return state;
 }
+
+/* What ca_thread_state_get()->current is, an instruction cheaper: for malloc and free. */
+static inline struct ca_context_header *ca_thread_state_get_current(void) {
+  struct ca_context_header *current;
+  __asm__ volatile(
+      "movq ca_thread_state_of_this_thread@gottpoff(%%rip), %0\n\t"
+      "movq %%fs:(%0), %0"
+      : "=r"(current)
+      :
+      : "memory");
+  return current;
+}
 #elif defined(__aarch64__)
 static inline ca_thread_state *ca_thread_state_get(void) {
   ca_thread_state *state;
@@ -60,9 +72,27 @@ static inline ca_thread_state *ca_thread_state_get(void) {
       : "=&r"(state), "=&r"(offset));
   return state;
 }
+
+static inline struct ca_context_header *ca_thread_state_get_current(void) {
+  struct ca_context_header *current;
+  char *offset;
+  __asm__ volatile(
+      "mrs %0, tpidr_el0\n\t"
+      "adrp %1, :gottprel:ca_thread_state_of_this_thread\n\t"
+      "ldr %1, [%1, :gottprel_lo12:ca_thread_state_of_this_thread]\n\t"
+      "ldr %0, [%0, %1]"
+      : "=&r"(current), "=&r"(offset)
+      :
+      : "memory");
+  return current;
+}
 #else
 /* A call that no compiler sees through: thread_state.c is never part of LTO. */
 ca_thread_state *ca_thread_state_get(void);
+
+static inline struct ca_context_header *ca_thread_state_get_current(void) {
+  return ca_thread_state_get()->current;
+}
 #endif
 
 /* `current` by name: a name stays right when the coroutine wakes on another thread. */

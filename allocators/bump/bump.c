@@ -1,5 +1,7 @@
 #include "allocators/bump/bump.h"
 
+#include "allocators/bump/recorded.h"
+
 static ca_bump *from_base(ca_allocator *base) { return (ca_bump *)base; }
 static const ca_bump *from_const_base(const ca_allocator *base) { return (const ca_bump *)base; }
 
@@ -81,87 +83,58 @@ static const ca_allocator_ops forgetting_ops = {
     .range = op_range,
 };
 
-/* Sizes recorded. The record is the word in front of a block: its size in the upper 48 bits, and in
- * the lower 16 a seal of the block's address, with the lowest bit set while the block lives. */
+/* Sizes recorded. */
 
-enum { RECORD_SIZE = 8, SEAL_BITS = 16 };
-static const size_t record_size_max = (SIZE_MAX >> SEAL_BITS) - RECORD_SIZE;
-
-static uint64_t seal_of(const void *ptr) {
-  const uint64_t product = (uint64_t)(uintptr_t)ptr * UINT64_C(0x9E3779B97F4A7C15);
-  return (product >> (64 - SEAL_BITS)) & ~UINT64_C(1);
-}
-
-static uint64_t *record_of(const void *ptr) { return (uint64_t *)((uintptr_t)ptr - RECORD_SIZE); }
-
-static uint64_t load_record(const void *ptr) {
-  ca_unpoison_defined(record_of(ptr), RECORD_SIZE);
-  const uint64_t record = *record_of(ptr);
-  ca_poison(record_of(ptr), RECORD_SIZE);
-  return record;
-}
-
-static void store_record(const void *ptr, size_t size, uint64_t lives) {
-  ca_unpoison(record_of(ptr), RECORD_SIZE);
-  *record_of(ptr) = ((uint64_t)size << SEAL_BITS) | seal_of(ptr) | lives;
-  ca_poison(record_of(ptr), RECORD_SIZE);
-}
+static const size_t record_size_max = (SIZE_MAX >> CA_BUMP_SEAL_BITS) - CA_BUMP_RECORD_SIZE;
 
 CA_COLD __attribute__((noreturn)) static void report(const ca_bump *self, const char *call,
                                                      const void *ptr) {
-  const bool readable = (uintptr_t)ptr >= (uintptr_t)self->begin + RECORD_SIZE &&
-                        (uintptr_t)ptr < (uintptr_t)self->end && ca_is_aligned(ptr, RECORD_SIZE);
-  const bool freed = readable && ((load_record(ptr) ^ seal_of(ptr)) & 0xFFFF) == 0;
+  const bool readable = (uintptr_t)ptr >= (uintptr_t)self->begin + CA_BUMP_RECORD_SIZE &&
+                        (uintptr_t)ptr <= (uintptr_t)self->end && ca_bump_may_be_recorded(ptr);
+  const bool freed =
+      readable && ca_bump_record_lives(ca_bump_freed_record(ca_bump_load_record(ptr)), ptr);
   ca_panic_misuse(call, ptr, freed ? "double free (bump)" : "not a block (bump)");
 }
 
 /* The recorded size of the live block at ptr; anything else is reported as a misuse of `call`. */
 static inline size_t live_size(const ca_bump *self, const void *ptr, const char *call) {
   const size_t offset = (size_t)((uintptr_t)ptr - (uintptr_t)self->begin);
-  if (CA_UNLIKELY(offset < RECORD_SIZE || offset > (size_t)(self->end - self->begin) ||
-                  !ca_is_aligned(ptr, RECORD_SIZE))) {
+  if (CA_UNLIKELY(offset < CA_BUMP_RECORD_SIZE || offset > (size_t)(self->end - self->begin) ||
+                  !ca_bump_may_be_recorded(ptr))) {
     report(self, call, ptr);
   }
-  const uint64_t record = load_record(ptr);
-  if (CA_UNLIKELY(((record ^ seal_of(ptr)) & 0xFFFF) != 1)) {
+  const uint64_t record = ca_bump_load_record(ptr);
+  if (CA_UNLIKELY(!ca_bump_record_lives(record, ptr))) {
     report(self, call, ptr);
   }
-  return (size_t)(record >> SEAL_BITS);
+  return ca_bump_recorded_size(record);
 }
 
-/* Where the cursor stands behind a block: rounded up for the next record, but not past the end. */
-static char *cursor_behind(const ca_bump *self, const void *ptr, size_t size) {
-  const size_t to_end = (size_t)(self->end - (const char *)ptr);
-  const size_t rounded = ca_round_up(size, RECORD_SIZE);
-  return (char *)(uintptr_t)ptr + (rounded < to_end ? rounded : to_end);
+/* Where the cursor stands behind a block: at the place of the next record. */
+static char *cursor_behind(const void *ptr, size_t size) {
+  return (char *)ca_bump_record_of(ptr) + ca_bump_recorded_stride(size);
 }
 
 static ca_block recording_allocate(ca_allocator *base, size_t size, size_t align) {
   ca_bump *const self = from_base(base);
-  const size_t stricter = align > RECORD_SIZE ? align : RECORD_SIZE;
-  const size_t skip = RECORD_SIZE + ca_padding_to((uintptr_t)self->cursor + RECORD_SIZE, stricter);
+  const size_t skip =
+      CA_BUMP_RECORD_SIZE + ca_padding_to((uintptr_t)self->cursor + CA_BUMP_RECORD_SIZE, align);
   const size_t room = room_of(self);
-  if (CA_UNLIKELY(skip > room || size > room - skip || size > record_size_max)) {
+  if (CA_UNLIKELY(size > record_size_max || skip > room || size > room - skip)) {
     return ca_block_none();
   }
   char *const ptr = self->cursor + skip;
-  self->cursor = cursor_behind(self, ptr, size);
-  store_record(ptr, size, 1);
+  self->cursor = cursor_behind(ptr, size);
+  ca_bump_store_record(ptr, ca_bump_live_record(ptr, size));
   ca_unpoison(ptr, size);
   return ca_block_make(ptr, size);
 }
 
-static void take_back(ca_bump *self, void *ptr, size_t size) {
-  store_record(ptr, size, 0);
-  if (cursor_behind(self, ptr, size) == self->cursor) {
-    self->cursor = (char *)record_of(ptr);
-  }
-  ca_poison(ptr, size);
-}
-
 static void recording_deallocate_unsized(ca_allocator *base, void *ptr) {
   ca_bump *const self = from_base(base);
-  take_back(self, ptr, live_size(self, ptr, "deallocate"));
+  if (CA_UNLIKELY(!ca_bump_deallocate_recorded(self, ptr))) {
+    report(self, "deallocate", ptr);
+  }
 }
 
 static void recording_deallocate(ca_allocator *base, void *ptr, size_t size, size_t align) {
@@ -171,12 +144,12 @@ static void recording_deallocate(ca_allocator *base, void *ptr, size_t size, siz
   if (CA_UNLIKELY(size > recorded)) { /* A smaller one fits if the block was shrunk. */
     ca_panic_misuse("deallocate", ptr, "wrong size (bump)");
   }
-  take_back(self, ptr, recorded);
+  (void)ca_bump_deallocate_recorded(self, ptr);
 }
 
 static ca_block resize_newest(ca_bump *self, void *ptr, size_t new_size) {
-  self->cursor = cursor_behind(self, ptr, new_size);
-  store_record(ptr, new_size, 1);
+  self->cursor = cursor_behind(ptr, new_size);
+  ca_bump_store_record(ptr, ca_bump_live_record(ptr, new_size));
   return ca_block_make(ptr, new_size);
 }
 
@@ -191,7 +164,7 @@ static ca_block recording_grow(ca_allocator *base, void *ptr, size_t size, size_
   if (new_size <= recorded) {
     return ca_block_make(ptr, recorded);
   }
-  if (cursor_behind(self, ptr, recorded) != self->cursor || new_size > record_size_max ||
+  if (cursor_behind(ptr, recorded) != self->cursor || new_size > record_size_max ||
       new_size > (size_t)(self->end - (char *)ptr)) {
     return ca_block_none();
   }
@@ -207,7 +180,7 @@ static ca_block recording_shrink(ca_allocator *base, void *ptr, size_t size, siz
   const size_t recorded = live_size(self, ptr, "shrink");
   CA_ASSERT(size <= recorded);
   (void)size;
-  if (cursor_behind(self, ptr, recorded) != self->cursor) {
+  if (cursor_behind(ptr, recorded) != self->cursor) {
     return ca_block_make(ptr, recorded);
   }
   ca_poison((char *)ptr + new_size, recorded - new_size);
@@ -218,12 +191,18 @@ static size_t recording_usable_size(const ca_allocator *base, const void *ptr) {
   return live_size(from_const_base(base), ptr, "usable_size");
 }
 
-static bool recording_check(const ca_allocator *base) {
-  const ca_bump *const self = from_const_base(base);
-  return op_check(base) && (self->cursor == self->end || ca_is_aligned(self->cursor, RECORD_SIZE));
+static bool is_record_place(const char *place) {
+  return ca_bump_may_be_recorded(place + CA_BUMP_RECORD_SIZE);
 }
 
-static const ca_allocator_ops recording_ops = {
+static bool recording_check(const ca_allocator *base) {
+  const ca_bump *const self = from_const_base(base);
+  return op_check(base) && (self->begin == self->end ||
+                            (is_record_place(self->begin) && is_record_place(self->cursor) &&
+                             is_record_place(self->end)));
+}
+
+const ca_allocator_ops ca_bump_recording_ops = {
     .allocate = recording_allocate,
     .deallocate = recording_deallocate,
     .grow = recording_grow,
@@ -236,8 +215,22 @@ static const ca_allocator_ops recording_ops = {
     .range = op_range,
 };
 
+/* To a range that begins and ends where records can be. */
+static void cut_to_records(ca_bump *self) {
+  const size_t size = (size_t)(self->end - self->begin);
+  const size_t padding =
+      ca_padding_to((uintptr_t)self->begin + CA_BUMP_RECORD_SIZE, CA_BUMP_RECORDED_ALIGN);
+  if (size <= padding) {
+    self->end = self->begin;
+    return;
+  }
+  self->begin += padding;
+  self->end = self->begin + ca_round_down(size - padding, CA_BUMP_RECORDED_ALIGN);
+}
+
 void ca_bump_init_range(ca_bump *self, ca_block range, ca_sizes sizes) {
-  *self = (ca_bump){.base = {.ops = sizes == CA_SIZES_RECORDED ? &recording_ops : &forgetting_ops}};
+  *self = (ca_bump){
+      .base = {.ops = sizes == CA_SIZES_RECORDED ? &ca_bump_recording_ops : &forgetting_ops}};
   if (ca_block_is_none(range) || (uintptr_t)range.ptr > INTPTR_MAX ||
       range.size > INTPTR_MAX - (uintptr_t)range.ptr) {
     return;
@@ -245,8 +238,7 @@ void ca_bump_init_range(ca_bump *self, ca_block range, ca_sizes sizes) {
   self->begin = range.ptr;
   self->end = self->begin + range.size;
   if (sizes == CA_SIZES_RECORDED) {
-    const size_t padding = ca_padding_to((uintptr_t)self->begin, RECORD_SIZE);
-    self->begin = padding < range.size ? self->begin + padding : self->end;
+    cut_to_records(self);
   }
   self->cursor = self->begin;
   ca_poison(self->begin, (size_t)(self->end - self->begin));

@@ -7,13 +7,14 @@
  * Cost        allocate, deallocate, grow, shrink, reset: O(1), no loops, and no writes to the
  *             memory handed out. init touches no page of the range.
  * Overhead    sizes forgotten: 0 bytes a block, and padding up to align - 1.
- *             sizes recorded: 8 bytes a block, and padding up to the next 8 below it and to align
- *             above it; blocks whose size is 8 more than a multiple of 16 pack with no padding.
- * Alignment   any power of two.
+ *             sizes recorded: 8 bytes a block, and padding of the sum up to a multiple of 16 and
+ *             of align; blocks whose size is 8 more than a multiple of 16 pack with none. Up to 23
+ *             bytes of the range are left at its ends.
+ * Alignment   any power of two; with sizes recorded 16 at least.
  * Errors      none iff what is left of the range, after alignment and record, is less than `size`;
  *             it never asks the source again. Grow: also iff the block isn't the newest.
  * Misuse      sizes recorded: a double free, an interior or a wild pointer is reported by name in
- *             every build (a wild one with a likelihood of 1 - 2^-15); sizes forgotten: unseen.
+ *             every build (a wild one with a likelihood of 1 - 2^-16); sizes forgotten: unseen.
  * Ownership   the source must outlive the allocator; destroy() returns the range to it.
  * Threads     not thread-safe.
  * Source      D. R. Hanson, "Fast allocation and deallocation of memory based on object
@@ -33,7 +34,7 @@ extern "C" {
 #endif
 
 /* Invariant: begin <= cursor <= end < 2^63, all inside the region when there is one; with sizes
- * recorded cursor is a multiple of 8 or equal to end.
+ * recorded all three are 8 below a multiple of 16, unless they are one.
  * All-zero holds nothing: destroy() and ca_bump_allocate() may be called, the interface not.
  * The members are for this header's inline functions only. */
 typedef struct ca_bump {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "allocators/bump/recorded.h"
 #include "allocators/testing/allocator_conformance.h"
 #include "base/poison.h"
 #include "sources/buffer/buffer.h"
@@ -215,6 +216,76 @@ TEST_F(BumpDeathTest, AnInteriorOrWildPointerIsReported) {
 
 TEST_F(BumpDeathTest, ASizeLargerThanTheBlockIsReported) {
   EXPECT_DEATH(ca_deallocate(ca_bump_allocator(&bump_), block_.ptr, 101, 16), "wrong size");
+}
+
+// The inline functions of recorded.h beside the interface: the same blocks, one at a time.
+class BumpRecordedTest : public testing::Test {
+ protected:
+  BumpRecordedTest() {
+    const ca_block range = ca_block_make(memory_, sizeof memory_);
+    ca_bump_init_range(&inline_, range, CA_SIZES_RECORDED);
+    ca_bump_init_range(&called_, range, CA_SIZES_RECORDED);
+  }
+  ~BumpRecordedTest() override { ca_bump_destroy(&inline_); }
+  bool Check() { return inline_.base.ops->check(&inline_.base); }
+
+  alignas(16) char memory_[4096];
+  ca_bump inline_;
+  ca_bump called_;  // Of the same range, never written through.
+};
+
+TEST_F(BumpRecordedTest, AllocatesWhatTheInterfaceWouldUntilTheLastByte) {
+  for (std::size_t size = 1; size < 1200; size += 7) {
+    ca_bump_reset(&inline_);
+    ca_bump_reset(&called_);
+    for (;;) {
+      void *const ptr = ca_bump_allocate_recorded(&inline_, size);
+      const ca_block block = ca_allocate(ca_bump_allocator(&called_), size, 16);
+      if (ca_block_is_none(block)) {
+        ASSERT_EQ(ptr, nullptr) << size;
+        break;
+      }
+      if (ptr == nullptr)
+        break;  // It may give up a little earlier: where no record has room behind.
+      ASSERT_EQ(ptr, block.ptr) << size;
+      ASSERT_EQ(inline_.cursor, called_.cursor);
+      ASSERT_EQ(inline_.base.ops->usable_size(&inline_.base, ptr), size);
+      ASSERT_TRUE(Check());
+    }
+    ASSERT_LE(inline_.end - inline_.cursor, static_cast<std::ptrdiff_t>(size + 23)) << size;
+  }
+}
+
+TEST_F(BumpRecordedTest, ZeroAndHugeSizesAreLeftToTheInterface) {
+  for (const std::size_t size : {std::size_t{0}, std::size_t{INT32_MAX} + 2, SIZE_MAX - 23,
+                                 SIZE_MAX - 8, SIZE_MAX - 7, SIZE_MAX}) {
+    EXPECT_EQ(ca_bump_allocate_recorded(&inline_, size), nullptr) << size;
+  }
+  EXPECT_EQ(inline_.cursor, inline_.begin);
+}
+
+TEST_F(BumpRecordedTest, TheNewestIsTakenBackAndOthersEnd) {
+  void *const first = ca_bump_allocate_recorded(&inline_, 100);
+  void *const second = ca_bump_allocate_recorded(&inline_, 30);
+  EXPECT_TRUE(ca_bump_deallocate_recorded(&inline_, first));
+  EXPECT_EQ(ca_bump_allocate_recorded(&inline_, 30), static_cast<char *>(second) + 48);
+  EXPECT_TRUE(ca_bump_deallocate_recorded(&inline_, static_cast<char *>(second) + 48));
+  EXPECT_TRUE(ca_bump_deallocate_recorded(&inline_, second));
+  EXPECT_EQ(ca_bump_allocate_recorded(&inline_, 500), second);
+  EXPECT_TRUE(Check());
+}
+
+TEST_F(BumpRecordedTest, WhatIsNoLiveBlockIsLeftAlone) {
+  auto *const ptr = static_cast<char *>(ca_bump_allocate_recorded(&inline_, 100));
+  std::memset(ptr, 0, 100);
+  const char *const cursor = inline_.cursor;
+  for (char *wild : {ptr + 16, ptr + 8, ptr + 1, memory_, inline_.begin, memory_ + sizeof memory_,
+                     memory_ + sizeof memory_ + 16, static_cast<char *>(nullptr)}) {
+    EXPECT_FALSE(ca_bump_deallocate_recorded(&inline_, wild));
+  }
+  EXPECT_EQ(inline_.cursor, cursor);
+  EXPECT_TRUE(ca_bump_deallocate_recorded(&inline_, ptr));
+  EXPECT_FALSE(ca_bump_deallocate_recorded(&inline_, ptr)) << "freed already";
 }
 
 TEST(BumpSanitizerDeathTest, UseAfterFreeAndOverflowAreReportedByAddressSanitizer) {
