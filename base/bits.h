@@ -70,10 +70,12 @@ static inline unsigned ca_bits_run_around(uint64_t word, unsigned at) {
 /* Of the 128 bits high:low, a bit in the result for each i below 64 such that `length` set bits
  * begin at bit i. length: 1 to 64. */
 static inline uint64_t ca_bits_run_starts(uint64_t low, uint64_t high, unsigned length) {
-  /* Before each step bit i means: `have` set bits begin here. */
-  for (unsigned have = 1; have < length;) {
+  /* Before each step bit i means: `have` set bits begin here. All six steps, though short lengths
+   * need fewer, as nobody could foretell how many. */
+  unsigned have = 1;
+  for (unsigned k = 0; k < 6; k++) {
     const unsigned step = have < length - have ? have : length - have;
-    low &= (low >> step) | (high << (64U - step));
+    low &= (low >> step) | (high << 1 << (63U - step));
     high &= high >> step;
     have += step;
   }
@@ -85,29 +87,33 @@ static inline unsigned ca_bits_find_run(uint64_t word, unsigned length) {
   return ca_bits_trailing_zeros(ca_bits_run_starts(word, 0, length));
 }
 
-/* The length of the longest run of set bits: 0 to 64. */
+/* One step of the search below: *found has bit i set where *length set bits begin, `runs` where
+ * `more` do. Extends all by `more` if any can be. */
+static inline void ca_bits_lengthen(uint64_t *found, unsigned *length, uint64_t runs,
+                                    unsigned more) {
+  const uint64_t longer = *found & (runs >> *length);
+  const uint64_t any = (uint64_t)0 - (longer != 0);
+  *found = longer | (*found & ~any);
+  *length += more & (unsigned)any;
+}
+
+/* The length of the longest run of set bits: 0 to 64. Without branches, as nobody could foretell
+ * them. */
 static inline unsigned ca_bits_longest_run(uint64_t word) {
-  uint64_t runs[6]; /* Of runs[k] bit i means: 2^k set bits begin here. */
-  unsigned top = 0;
-  if (word == 0 || ~word == 0) {
-    return word == 0 ? 0U : 64U;
-  }
-  for (runs[0] = word; top < 5; top++) {
-    runs[top + 1] = runs[top] & (runs[top] >> (1U << top));
-    if (runs[top + 1] == 0) {
-      break;
-    }
-  }
-  uint64_t found = runs[top];
-  unsigned length = 1U << top;
-  while (top-- > 0) {
-    const uint64_t longer = found & (runs[top] >> length);
-    if (longer != 0) {
-      found = longer;
-      length += 1U << top;
-    }
-  }
-  return length;
+  const uint64_t of2 = word & (word >> 1); /* Bit i: 2 set bits begin here. */
+  const uint64_t of4 = of2 & (of2 >> 2);
+  const uint64_t of8 = of4 & (of4 >> 4);
+  const uint64_t of16 = of8 & (of8 >> 8);
+  const uint64_t of32 = of16 & (of16 >> 16);
+  uint64_t found = ~UINT64_C(0);
+  unsigned length = 0;
+  ca_bits_lengthen(&found, &length, of32, 32);
+  ca_bits_lengthen(&found, &length, of16, 16);
+  ca_bits_lengthen(&found, &length, of8, 8);
+  ca_bits_lengthen(&found, &length, of4, 4);
+  ca_bits_lengthen(&found, &length, of2, 2);
+  ca_bits_lengthen(&found, &length, word, 1);
+  return length + (~word == 0 ? 1U : 0U);
 }
 
 #ifdef __cplusplus
