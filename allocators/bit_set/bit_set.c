@@ -102,6 +102,14 @@ ca_block ca_bit_set_allocate_run(ca_bit_set *self, size_t size, size_t align) {
     return refill(self) ? ca_bit_set_allocate(self, size, align) : ca_block_none();
   }
   const size_t length = blocks_for(self, size);
+  if (length <= 64 && align <= self->block_size && self->borders == NULL) {
+    const size_t first = ca_free_map_take_known(&self->map, (unsigned)length);
+    if (CA_LIKELY(first != CA_FREE_MAP_NONE)) {
+      const ca_block run = run_at(self, first, length);
+      ca_unpoison(run.ptr, run.size);
+      return run;
+    }
+  }
   if (length > self->map.count) {
     return ca_block_none();
   }

@@ -33,18 +33,20 @@ static inline uint64_t bits_behind(const ca_free_map *self, size_t word) {
   return CA_UNLIKELY(word + 1 == self->out) ? 0 : self->words[word + 1];
 }
 
-/* What the index has to say of the word. */
-static inline unsigned longest_from(const ca_free_map *self, size_t word) {
-  if (CA_UNLIKELY(word == self->out)) {
-    return 0;
-  }
-  const uint64_t bits = self->words[word];
+/* The longest run that begins in a word, when the next one is `behind`; cut to 64. */
+static inline unsigned longest_of(uint64_t bits, uint64_t behind) {
   const unsigned inside = ca_bits_longest_run(bits);
   const unsigned at_top = ca_bits_run_at_top(bits);
-  unsigned across = at_top + ca_bits_run_at_bottom(bits_behind(self, word));
+  unsigned across = at_top + ca_bits_run_at_bottom(behind);
   across = at_top == 0 ? 0 : across;
   const unsigned longest = across > inside ? across : inside;
   return longest < 64 ? longest : 64;
+}
+
+/* What the index has to say of the word. */
+static inline unsigned longest_from(const ca_free_map *self, size_t word) {
+  return CA_UNLIKELY(word == self->out) ? 0
+                                        : longest_of(self->words[word], bits_behind(self, word));
 }
 
 static inline void settle(ca_free_map *self, size_t word) {
@@ -66,7 +68,29 @@ static void settle_range(ca_free_map *self, size_t first, size_t length) {
   settle_before(self, first / 64);
 }
 
+/* Up to 64 blocks. */
+static inline void take_short(ca_free_map *self, size_t first, unsigned length) {
+  const size_t word = first / 64;
+  const unsigned shift = (unsigned)(first % 64);
+  const uint64_t run = ca_bits_low(length);
+  const uint64_t in_next = run >> 1 >> (63 - shift);
+  const uint64_t before = self->words[word];
+  self->words[word] = before & ~(run << shift);
+  if (in_next != 0) {
+    self->words[word + 1] &= ~in_next;
+    settle(self, word + 1);
+  }
+  settle(self, word);
+  if ((~before & ca_bits_low(shift)) == 0) {
+    settle_before(self, word);
+  }
+}
+
 void ca_free_map_take(ca_free_map *self, size_t first, size_t length) {
+  if (length <= 64) {
+    take_short(self, first, (unsigned)length);
+    return;
+  }
   ca_words_clear(self->words, first, length);
   settle_range(self, first, length);
 }
@@ -227,18 +251,21 @@ static size_t find_long(const ca_free_map *self, size_t length, ca_free_map_plac
   return CA_FREE_MAP_NONE;
 }
 
+/* Up to 64 blocks, anywhere. */
+static inline size_t find_simple(const ca_free_map *self, unsigned length) {
+  const unsigned longest = ca_run_index_fitting(&self->index, length);
+  if (CA_UNLIKELY(longest == 0)) {
+    return CA_FREE_MAP_NONE;
+  }
+  return find_within(self, ca_run_index_first(&self->index, longest), length, UINT64_MAX);
+}
+
 static size_t find_known(const ca_free_map *self, size_t length, ca_free_map_places places) {
   if (length > 64) {
     return find_long(self, length, places);
   }
-  if (places.stride > 1) {
-    return find_short(self, (unsigned)length, places);
-  }
-  const unsigned longest = ca_run_index_fitting(&self->index, (unsigned)length);
-  if (CA_UNLIKELY(longest == 0)) {
-    return CA_FREE_MAP_NONE;
-  }
-  return find_within(self, ca_run_index_first(&self->index, longest), (unsigned)length, UINT64_MAX);
+  return places.stride > 1 ? find_short(self, (unsigned)length, places)
+                           : find_simple(self, (unsigned)length);
 }
 
 /* Looks again with more known: stale words put right, and then words that were never used. */
@@ -261,6 +288,30 @@ static CA_COLD size_t find_further(ca_free_map *self, size_t length, ca_free_map
 size_t ca_free_map_find(ca_free_map *self, size_t length, ca_free_map_places places) {
   const size_t first = find_known(self, length, places);
   return CA_LIKELY(first != CA_FREE_MAP_NONE) ? first : find_further(self, length, places);
+}
+
+size_t ca_free_map_take_known(ca_free_map *self, unsigned length) {
+  const unsigned longest = ca_run_index_fitting(&self->index, length);
+  if (CA_UNLIKELY(longest == 0)) {
+    return CA_FREE_MAP_NONE;
+  }
+  const size_t word = ca_run_index_first(&self->index, longest);
+  const uint64_t bits = self->words[word];
+  const uint64_t behind = bits_behind(self, word);
+  const unsigned at = ca_bits_lowest(ca_bits_run_starts(bits, behind, length));
+  const uint64_t run = ca_bits_low(length);
+  const uint64_t run_behind = run >> 1 >> (63 - at);
+  const uint64_t rest = bits & ~(run << at);
+  self->words[word] = rest;
+  ca_run_index_put(&self->index, word, longest_of(rest, behind & ~run_behind));
+  if (run_behind != 0) {
+    self->words[word + 1] = behind & ~run_behind;
+    settle(self, word + 1);
+  }
+  if ((~bits & ca_bits_low(at)) == 0) {
+    settle_before(self, word);
+  }
+  return word * 64 + at;
 }
 
 bool ca_free_map_all_free(const ca_free_map *self, size_t first, size_t length) {

@@ -71,6 +71,10 @@ void ca_free_map_reset(ca_free_map *self);
  * words whose longest run is shortest. Requires length > 0. */
 size_t ca_free_map_find(ca_free_map *self, size_t length, ca_free_map_places places);
 
+/* find() and take() of up to 64 blocks, but none also where find() would have had to look further
+ * than at what the index says: CA_FREE_MAP_NONE, and find() is to be asked. */
+size_t ca_free_map_take_known(ca_free_map *self, unsigned length);
+
 /* Marks a free run as allocated, an allocated one as free. Both below `known`. */
 void ca_free_map_take(ca_free_map *self, size_t first, size_t length);
 void ca_free_map_give(ca_free_map *self, size_t first, size_t length);

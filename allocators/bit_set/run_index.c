@@ -51,31 +51,25 @@ void ca_run_index_reset(ca_run_index *self) {
   self->known = 0;
 }
 
-/* Puts the word into the set; whether the set was empty before. */
-static bool set_add(const ca_run_index *self, uint64_t *set, size_t word) {
+/* Takes the word out of the set, if it `was` in it (1 or 0); 1 if the set is empty now. */
+static inline uint64_t set_remove(const ca_run_index *self, uint64_t *set, size_t word,
+                                  uint64_t was) {
   for (unsigned level = 0; level < self->level_count; level++) {
     uint64_t *const at = set + self->level_begin[level] + word / 64;
-    const uint64_t before = *at;
-    *at = before | UINT64_C(1) << (word % 64);
-    if (before != 0) {
-      return false;
-    }
+    const uint64_t rest = *at & ~(was << (word % 64));
+    *at = rest;
+    was &= rest == 0;
     word /= 64;
   }
-  return true;
+  return was;
 }
 
-/* Takes the word out of the set; whether the set is empty now. */
-static bool set_remove(const ca_run_index *self, uint64_t *set, size_t word) {
+/* Puts the word into the set, or not (1 or 0). */
+static inline void set_add(const ca_run_index *self, uint64_t *set, size_t word, uint64_t is) {
   for (unsigned level = 0; level < self->level_count; level++) {
-    uint64_t *const at = set + self->level_begin[level] + word / 64;
-    *at &= ~(UINT64_C(1) << (word % 64));
-    if (*at != 0) {
-      return false;
-    }
+    set[self->level_begin[level] + word / 64] |= is << (word % 64);
     word /= 64;
   }
-  return true;
 }
 
 /* A set that was never used since the index was reset holds whatever the memory held. */
@@ -89,15 +83,18 @@ static uint64_t *written_set(ca_run_index *self, unsigned length) {
   return set;
 }
 
+/* Without branches on the lengths and on what the sets hold, which nobody could foretell: a word
+ * without a free run leaves or joins no set, but set 0 is written as it was. */
 void ca_run_index_move(ca_run_index *self, size_t word, unsigned length) {
   const unsigned before = self->lengths[word];
+  const uint64_t was = before != 0;
+  const uint64_t is = length != 0;
+  uint64_t *const to = length == 0 ? self->sets : written_set(self, length);
+  const uint64_t empty = set_remove(self, set_of(self, before), word, was);
+  set_add(self, to, word, is);
   self->lengths[word] = (unsigned char)length;
-  if (before != 0 && set_remove(self, set_of(self, before), word)) {
-    self->used &= ~(UINT64_C(1) << (before - 1));
-  }
-  if (length != 0 && set_add(self, written_set(self, length), word)) {
-    self->used |= UINT64_C(1) << (length - 1);
-  }
+  self->used &= ~(empty << ((before - 1) & 63));
+  self->used |= is << ((length - 1) & 63);
 }
 
 void ca_run_index_extend(ca_run_index *self, size_t words, unsigned length) {
@@ -141,7 +138,7 @@ size_t ca_run_index_take_stale(ca_run_index *self) {
     return CA_RUN_INDEX_NONE;
   }
   const size_t word = ca_run_index_first(self, 0);
-  set_remove(self, self->sets, word);
+  set_remove(self, self->sets, word, 1);
   return word;
 }
 
