@@ -12,71 +12,27 @@
 //                            came and went; holes_of_blocks: after single blocks did.
 //   bump/...                 ns per allocation of 16 to 256 bytes.
 //   reset/1000000            µs to forget 1,000,000 blocks of 64 bytes.
+//   reset_of_holes/1000000   the same when every other block has been freed.
 //   create_destroy/65536     ns in a slot of 64 KiB that is resident.
+//   create_use_destroy/65536 the same with a block of 64 bytes allocated and freed in between: what
+//                            creation puts off until the first use is in it.
 // Every figure is the median of rounds in which the back-ends take turns.
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <functional>
 #include <map>
 #include <random>
 #include <string>
 
 #include "allocators/bump/bump.h"
 #include "bench/blocks_backends.h"
+#include "bench/blocks_lives.h"
+#include "bench/blocks_table.h"
 
 namespace {
 
-using ca_bench::Mapping;
-using Clock = std::chrono::steady_clock;
-
-struct Options {
-  bool quick = false;
-  std::size_t max_live = 1000000;
-  std::string only;
-};
-Options g_options;
-
-double Nanoseconds(Clock::time_point begin) {
-  return std::chrono::duration<double, std::nano>(Clock::now() - begin).count();
-}
-
-double Quantile(std::vector<double> values, double rank) {
-  std::sort(values.begin(), values.end());
-  return values[static_cast<std::size_t>(rank * static_cast<double>(values.size() - 1))];
-}
-
-bool Wanted(const std::string &measure) { return measure.rfind(g_options.only, 0) == 0; }
-
-void Print(const std::string &measure, const std::string &backend, double value, const char *unit) {
-  std::printf("%s,%s,%.3f,%s\n", measure.c_str(), backend.c_str(), value, unit);
-  std::fflush(stdout);
-}
-
-template <typename T>
-inline void Keep(T &value) {
-  asm volatile("" : "+r"(value) : : "memory");
-}
-
-// Figures by back-end, in the order of their first appearance.
-class Table {
- public:
-  void Add(const std::string &backend, double value) {
-    if (values_.count(backend) == 0) names_.push_back(backend);
-    values_[backend].push_back(value);
-  }
-  const std::vector<std::string> &names() const { return names_; }
-  double Median(const std::string &backend) const { return Quantile(values_.at(backend), 0.5); }
-  void PrintMedians(const std::string &measure, const char *unit) const {
-    for (const std::string &name : names_) Print(measure, name, Median(name), unit);
-  }
-
- private:
-  std::vector<std::string> names_;
-  std::map<std::string, std::vector<double>> values_;
-};
+using namespace ca_bench;
 
 // Blocks.
 
@@ -373,84 +329,6 @@ void Bump() {
         "ratio");
 }
 
-// Lives. An allocator is added by one more entry in each of the two tables.
-
-void Reset() {
-  if (!Wanted("reset")) return;
-  const std::size_t count = g_options.quick ? 1000 : 1000000;
-  const Mapping memory(count * 66 + 65536);
-  Table table;
-  for (int round = 0; round < (g_options.quick ? 1 : 5); ++round) {
-    const auto timed = [&](const char *name, const std::function<void()> &fill,
-                           const std::function<void()> &reset) {
-      fill();
-      const auto begin = Clock::now();
-      reset();
-      table.Add(name, Nanoseconds(begin) / 1000);
-    };
-    ca_bump bump;
-    ca_bump_init_range(&bump, memory.block(), CA_SIZES_FORGOTTEN);
-    timed(
-        "bump",
-        [&] {
-          for (std::size_t i = 0; i < count; ++i) ca_bump_allocate(&bump, 64, 16);
-        },
-        [&] { ca_bump_reset(&bump); });
-    ca_bit_set set;
-    ca_bit_set_init_range(&set, memory.block(), 64, CA_SIZES_FORGOTTEN);
-    timed(
-        "bit_set",
-        [&] {
-          for (std::size_t i = 0; i < count; ++i) ca_bit_set_allocate(&set, 64, 16);
-        },
-        [&] { ca_bit_set_reset(&set); });
-    std::vector<char> bits(count / 8);
-    timed(
-        "memset_of_a_bit_a_block", [] {}, [&] { std::memset(bits.data(), round, bits.size()); });
-    std::vector<void *> live(count);
-    timed(
-        "glibc",
-        [&] {
-          for (void *&ptr : live) ptr = std::malloc(64);
-        },
-        [&] {
-          for (void *ptr : live) std::free(ptr);
-        });
-  }
-  table.PrintMedians("reset/" + std::to_string(count), "us");
-}
-
-void CreateDestroy() {
-  if (!Wanted("create_destroy")) return;
-  const int loops = g_options.quick ? 100 : 100000;
-  alignas(4096) static char slot[65536];
-  std::memset(slot, 1, sizeof slot);
-  ca_block range = ca_block_make(slot, sizeof slot);
-  Table table;
-  for (int round = 0; round < (g_options.quick ? 1 : 11); ++round) {
-    const auto timed = [&](const char *name, auto life) {
-      const auto begin = Clock::now();
-      for (int i = 0; i < loops; ++i) life();
-      table.Add(name, Nanoseconds(begin) / loops);
-    };
-    timed("bump", [&] {
-      ca_bump bump;
-      Keep(range.ptr);
-      ca_bump_init_range(&bump, range, CA_SIZES_FORGOTTEN);
-      asm volatile("" : : "r"(&bump) : "memory");
-      ca_bump_destroy(&bump);
-    });
-    timed("bit_set", [&] {
-      ca_bit_set set;
-      Keep(range.ptr);
-      ca_bit_set_init_range(&set, range, 64, CA_SIZES_FORGOTTEN);
-      asm volatile("" : : "r"(&set) : "memory");
-      ca_bit_set_destroy(&set);
-    });
-  }
-  table.PrintMedians("create_destroy/65536", "ns");
-}
-
 bool Parse(int argc, char **argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
@@ -480,7 +358,7 @@ int main(int argc, char **argv) {
   Runs("holes_of_runs", 64, true);
   Runs("holes_of_blocks", 1, false);
   Bump();
-  Reset();
-  CreateDestroy();
+  PrintResets();
+  PrintLives();
   return 0;
 }
