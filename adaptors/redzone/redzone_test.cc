@@ -109,6 +109,18 @@ TEST_F(RedzoneTest, CheckFindsAWriteToEitherSideOfAnyBlock) {
   redzone_.live--;
 }
 
+TEST_F(RedzoneTest, CheckFindsADamagedSeal) {
+  char *ptr = Allocate(30);
+  char *seal = ptr - 17;
+  ca_unpoison_defined(seal, 1);
+  *seal = static_cast<char>(~*seal);
+  EXPECT_FALSE(Check());
+  ca_unpoison_defined(seal, 1);
+  *seal = static_cast<char>(~*seal);
+  EXPECT_TRUE(Check());
+  ca_deallocate(allocator(), ptr, 30, 16);
+}
+
 TEST_F(RedzoneTest, ToolsSeeTheZones) {
   if (!ca_poison_is_seen()) GTEST_SKIP() << "neither AddressSanitizer nor Valgrind";
   char *ptr = Allocate(29);
