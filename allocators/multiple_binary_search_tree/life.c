@@ -38,6 +38,16 @@ static bool lay_out(trees *self, ca_block range, uint32_t recording) {
   return true;
 }
 
+/* No runs, and everything from `first` on above top: no mark is kept. Without a call of memset, as
+ * after much traffic its code is far from the processor's caches, and so is the region. */
+static void forget_all(trees *self) {
+  for (unsigned i = 0; i < MASK_WORDS; ++i) {
+    self->classes[i] = 0;
+  }
+  self->free_granules = 0;
+  self->top = self->first;
+}
+
 void ca_multiple_binary_search_tree_init_range(ca_multiple_binary_search_tree *self, ca_block range,
                                                ca_sizes sizes) {
   const bool recording = sizes == CA_SIZES_RECORDED;
@@ -46,7 +56,7 @@ void ca_multiple_binary_search_tree_init_range(ca_multiple_binary_search_tree *s
       range.size > INTPTR_MAX - (uintptr_t)range.ptr || !lay_out(self, range, recording ? 1 : 0)) {
     return;
   }
-  runs_forget_all(self);
+  forget_all(self);
   ca_poison(address_of(self, self->first), (size_t)(self->end - self->first) * GRANULE);
 }
 
@@ -80,11 +90,13 @@ void ca_multiple_binary_search_tree_reset(ca_multiple_binary_search_tree *self) 
   if (self->end == 0) {
     return;
   }
-  memset(self->lists, 0, sizeof self->lists);
-  self->waiting = 0;
+  if (self->waiting != 0) { /* Else they are empty, and perhaps far from the caches. */
+    memset(self->lists, 0, sizeof self->lists);
+    self->waiting = 0;
+  }
   self->touched = self->touched > self->highest ? self->touched : self->highest;
   self->highest = self->first;
-  runs_forget_all(self);
+  forget_all(self);
   ca_poison(address_of(self, self->first), (size_t)(self->end - self->first) * GRANULE);
 }
 
@@ -114,7 +126,7 @@ size_t ca_multiple_binary_search_tree_trim(ca_multiple_binary_search_tree *self)
 
 size_t ca_multiple_binary_search_tree_blocks(const ca_multiple_binary_search_tree *self) {
   size_t blocks = 0;
-  if (self->end == 0) {
+  if (self->top == self->first) {
     return 0;
   }
   for (uint32_t at = self->first & ~UINT32_C(63); at < self->top; at += 64) {

@@ -19,7 +19,7 @@
  *             once; a request that is to be refused, the walk over the runs of its class and, for
  *             alignments above 16, of those above. grow, shrink: O(log n). Sizes recorded: one
  *             more step for every 1 KiB of a block that is freed or resized. init, reset: O(1),
- *             whatever was allocated; init touches a few words near the beginning.
+ *             whatever was allocated, and the region isn't touched.
  * Overhead    sizes rounded up to 16 bytes; of the region, 1/128 (sizes forgotten) or 1/64
  *             (recorded) for the marks; and the trees: 8 bytes for each class, 904 for 64 KiB, at
  *             most 2,112. The structure itself has 464 bytes at most.
@@ -71,7 +71,7 @@ typedef uint32_t __attribute__((may_alias)) ca_multiple_binary_search_tree_link;
  *   (1, 0)  where a live block begins, and at top, which ends the block before it;
  *   (1, 1)  where a block that waits in a list begins;
  *   (0, 0)  elsewhere. With sizes forgotten there is no `begins`, and blocks have no marks.
- * No marks are kept above top.
+ * No marks are kept above top, and none at all while top is at `first`.
  *
  * Invariant: first <= top <= highest <= end. No free run is next to another or to top. A free run's
  * first granule is a node of the tree of its class; the node's owner's word and the same word of

@@ -1,5 +1,5 @@
 // Run: bazel run -c opt //allocators/multiple_binary_search_tree:multiple_binary_search_tree_bench
-// Real traffic, beside peers: bazel run -c opt //bench:replay.
+// Real traffic, beside peers: bazel run -c opt //bench:replay. Reset: bazel run -c opt //bench:blocks.
 #include "allocators/multiple_binary_search_tree/multiple_binary_search_tree.h"
 
 #include <benchmark/benchmark.h>
@@ -62,26 +62,5 @@ void BM_RandomReplacement(benchmark::State &state) {
   ca_multiple_binary_search_tree_destroy(&trees);
 }
 BENCHMARK(BM_RandomReplacement)->Arg(1000)->Arg(100000);
-
-// One reset after 1,000 and after 1,000,000 allocations.
-void BM_ResetAfter(benchmark::State &state) {
-  const auto count = static_cast<std::size_t>(state.range(0));
-  std::vector<char> memory(count * 17 + 4096);
-  ca_multiple_binary_search_tree trees;
-  ca_multiple_binary_search_tree_init_range(&trees, ca_block_make(memory.data(), memory.size()),
-                                            CA_SIZES_FORGOTTEN);
-  for (auto _ : state) {
-    state.PauseTiming();
-    for (std::size_t i = 0; i < count; ++i) {
-      if (ca_block_is_none(ca_multiple_binary_search_tree_allocate(&trees, 16, 16))) {
-        state.SkipWithError("ran out");
-        return;
-      }
-    }
-    state.ResumeTiming();
-    ca_multiple_binary_search_tree_reset(&trees);
-  }
-}
-BENCHMARK(BM_ResetAfter)->Arg(1000)->Arg(1000000)->Iterations(20);
 
 }  // namespace

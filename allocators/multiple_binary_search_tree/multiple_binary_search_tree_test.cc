@@ -306,6 +306,36 @@ TEST_P(TreesCheckTest, FindsEachDamagedMember) {
   EXPECT_TRUE(Check());
 }
 
+// Sizes that put the first granule at every place of a word of marks.
+TEST(TreesRecordingTest, WhatTheMemoryHeldBeforeMeansNothing) {
+  alignas(16) static char memory[40000];
+  for (const ca_sizes sizes : {CA_SIZES_FORGOTTEN, CA_SIZES_RECORDED}) {
+    for (std::size_t size = 4000; size <= sizeof memory; size += 1200) {
+      ca_multiple_binary_search_tree trees;
+      std::memset(memory, 0xFF, sizeof memory);
+      ca_multiple_binary_search_tree_init_range(&trees, ca_block_make(memory, size), sizes);
+      for (int life = 0; life < 2; ++life) {
+        ASSERT_TRUE(trees.base.ops->check(&trees.base));
+        if (sizes == CA_SIZES_RECORDED)
+          ASSERT_EQ(ca_multiple_binary_search_tree_blocks(&trees), 0U);
+        const ca_block first = ca_allocate(&trees.base, 16, 16);
+        const ca_block second = ca_allocate(&trees.base, 1600, 16);
+        ASSERT_TRUE(trees.base.ops->check(&trees.base)) << size;
+        if (sizes == CA_SIZES_RECORDED)
+          ASSERT_EQ(ca_multiple_binary_search_tree_blocks(&trees), 2U);
+        ca_deallocate(&trees.base, first.ptr, first.size, 16);
+        ca_multiple_binary_search_tree_fold(&trees);
+        ASSERT_TRUE(trees.base.ops->check(&trees.base)) << size;
+        ca_deallocate(&trees.base, second.ptr, second.size, 16);
+        ASSERT_EQ(ca_multiple_binary_search_tree_live(&trees), 0U);
+        ASSERT_TRUE(trees.base.ops->check(&trees.base)) << size;
+        ca_multiple_binary_search_tree_reset(&trees);
+      }
+      ca_multiple_binary_search_tree_destroy(&trees);
+    }
+  }
+}
+
 TEST(TreesRecordingTest, CountsItsBlocks) {
   TreesRecording fixture;
   std::vector<void *> blocks;

@@ -83,9 +83,21 @@ static void change(trees *self, uint32_t begin, uint32_t length, uint32_t new_be
 
 /* Top. */
 
+/* Marks begin to be kept. The granule before the first one is asked for its own too. */
+static CA_COLD void clear_first_marks(trees *self) {
+  *free_word(self, self->first - 1) = 0;
+  *free_word(self, self->first) = 0;
+  if (self->recording != 0) {
+    *begins_word(self, self->first - 1) = 0;
+    *begins_word(self, self->first) = 0;
+  }
+}
+
 static void set_top(trees *self, uint32_t to) {
   const uint32_t from = self->top;
-  if (self->recording != 0) {
+  if (from == self->first) {
+    clear_first_marks(self);
+  } else if (self->recording != 0) {
     *begins_word(self, from) &= ~bit_of(from);
   }
   if ((to >> 6) > (from >> 6)) { /* Marks are kept up to top's word. */
@@ -98,19 +110,6 @@ static void set_top(trees *self, uint32_t to) {
   self->top = to;
   if (to > self->highest) {
     self->highest = to;
-  }
-}
-
-void runs_forget_all(trees *self) {
-  memset(self->classes, 0, sizeof self->classes);
-  self->free_granules = 0;
-  self->top = self->first;
-  /* The granule before the first one is asked for its mark too. */
-  const uint32_t words = (self->first >> 6) - ((self->first - 1) >> 6) + 1;
-  uint64_t *const word = free_word(self, self->first - 1);
-  memset(word, 0, (size_t)words * sizeof *word << self->recording);
-  if (self->recording != 0) {
-    *begins_word(self, self->top) |= bit_of(self->top);
   }
 }
 

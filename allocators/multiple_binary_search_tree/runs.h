@@ -89,9 +89,6 @@ static inline unsigned class_of(uint32_t length) {
 /* The first non-empty class from `from` on, or CLASSES. */
 unsigned runs_class_from(const trees *self, unsigned from);
 
-/* No runs, and everything from `first` on above top. */
-void runs_forget_all(trees *self);
-
 /* Takes `length` granules out, the first one's address a multiple of align (at least GRANULE), and
  * returns its number; or 0, and nothing has changed. May miss a run that fits only just. */
 uint32_t runs_take(trees *self, uint32_t length, size_t align);

@@ -17,6 +17,9 @@ static uint32_t next_edge(const trees *self, uint32_t from, uint32_t to) {
 /* One walk over the marks: each run lies below top, ends where it says, has no marks inside, and
  * no free neighbour. Counts the runs and their granules. */
 static bool marks_hold(const trees *self, size_t *runs, size_t *granules) {
+  if (self->top == self->first) {
+    return true; /* None are kept. */
+  }
   uint32_t at = next_edge(self, self->first, self->top);
   while (at < self->top) {
     const uint32_t length = length_at(self, at);
@@ -59,7 +62,7 @@ bool runs_check(const trees *self) {
   size_t runs = 0;
   size_t granules = 0;
   if (self->first == 0 || self->first > self->top || self->top > self->highest ||
-      self->highest > self->end || is_edge(self, self->first - 1) ||
+      self->highest > self->end || (self->top > self->first && is_edge(self, self->first - 1)) ||
       !marks_hold(self, &runs, &granules) || granules != self->free_granules) {
     return false;
   }

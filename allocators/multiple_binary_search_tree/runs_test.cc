@@ -407,6 +407,12 @@ TEST_F(RunsDeathTest, ADoubleFreeIsReported) {
   EXPECT_DEATH(FreeUnsized(last_), "double free");
 }
 
+TEST_F(RunsDeathTest, ABlockThatCameToLieAboveTopIsReportedAsFreed) {
+  FreeUnsized(last_);
+  ca_multiple_binary_search_tree_trim(&trees_);
+  EXPECT_DEATH(FreeUnsized(last_), "double free");
+}
+
 TEST_F(RunsDeathTest, AnInteriorOrWildPointerIsReported) {
   EXPECT_DEATH(FreeUnsized(block_ + 16), "interior pointer|not a block");
   EXPECT_DEATH(FreeUnsized(block_ + 1), "interior pointer|not a block");
