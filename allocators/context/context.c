@@ -117,22 +117,6 @@ void ca_context_allocator_destroy(ca_context_allocator *self) {
   choose_none(self, CA_SIZES_FORGOTTEN);
 }
 
-void ca_context_allocator_reset(ca_context_allocator *self) {
-  switch (self->kind) {
-    case CA_CONTEXT_BUMP:
-      ca_bump_reset(&self->chosen.bump);
-      break;
-    case CA_CONTEXT_BIT_SET:
-      ca_bit_set_reset(&self->chosen.bit_set);
-      break;
-    case CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE:
-      ca_multiple_binary_search_tree_reset(&self->chosen.trees);
-      break;
-    case CA_CONTEXT_NONE:
-      break;
-  }
-}
-
 ca_context_allocator_statistics ca_context_allocator_measure(const ca_context_allocator *self) {
   ca_context_allocator_statistics measured = {.used = 0, .capacity = 0};
   switch (self->kind) {

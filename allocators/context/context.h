@@ -82,8 +82,23 @@ bool ca_context_allocator_init_range(ca_context_allocator *self, ca_block range,
 /* Gives the range back; a new init may choose another kind. Twice is harmless. */
 void ca_context_allocator_destroy(ca_context_allocator *self);
 
-/* Forgets every block at once and keeps range and kind. Cost: the kind's. */
-void ca_context_allocator_reset(ca_context_allocator *self);
+/* Forgets every block at once and keeps range and kind. Cost: the kind's. Inline, as after much
+ * traffic the code of context.c would be far from the processor's caches. */
+static inline void ca_context_allocator_reset(ca_context_allocator *self) {
+  switch (self->kind) {
+    case CA_CONTEXT_BUMP:
+      ca_bump_reset(&self->chosen.bump);
+      break;
+    case CA_CONTEXT_BIT_SET:
+      ca_bit_set_reset(&self->chosen.bit_set);
+      break;
+    case CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE:
+      ca_multiple_binary_search_tree_reset(&self->chosen.trees);
+      break;
+    case CA_CONTEXT_NONE:
+      break;
+  }
+}
 
 /* The allocator interface of *self, the same for every kind, also after another init. */
 static inline ca_allocator *ca_context_allocator_allocator(ca_context_allocator *self) {
