@@ -308,7 +308,7 @@ size_t ca_free_map_take_known(ca_free_map *self, unsigned length) {
     self->words[word + 1] = behind & ~run_behind;
     settle(self, word + 1);
   }
-  if ((~bits & ca_bits_low(at)) == 0) {
+  if (at == 0) {
     settle_before(self, word);
   }
   return word * 64 + at;
