@@ -54,7 +54,7 @@ static bool ask(ca_context_header *self, size_t size) {
 static ca_block allocate_from_parent(ca_context_header *self, size_t size, size_t align) {
   ca_context_header *const parent = self->parent;
   ca_block block = ca_block_none();
-  if (parent != NULL && ca_hold((ca_context){parent, parent->generation}, parent)) {
+  if (parent != NULL && ca_hold_parked(parent)) {
     block = ca_context_header_allocate(parent, size, align);
     ca_let_go(parent);
   }
@@ -159,25 +159,76 @@ static ca_block reallocate_held(ca_context_header *self, void *ptr, size_t size,
   return block;
 }
 
-ca_block ca_context_header_reallocate(ca_context_header *self, void *ptr, size_t new_size,
-                                      size_t align, const char *call) {
-  require_block(self, ptr, call);
+/* Who runs elsewhere changes the records of bit sets and trees as he goes, also those that say where
+ * others' blocks end; a bump's record of a live block changes only by its owner's call, and nobody
+ * allocates from an orphan any more. */
+static bool has_readable_sizes(const ca_context_header *self) {
+  /* Acquire: pairs with the orphaning owner's release. */
+  return ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP ||
+         __atomic_load_n(&self->foreign, __ATOMIC_ACQUIRE) == CA_FOREIGN_ORPHANED;
+}
+
+/* Copies the bytes of a block whose size can't be told: at least those, and of what comes after them
+ * whatever is there, while others write it. Hence volatile, and no tool is to look. */
+__attribute__((no_sanitize("thread", "address"))) static void copy_unseen(void *to,
+                                                                          const void *from,
+                                                                          size_t size) {
+  const volatile uint64_t *const words = from; /* Blocks are aligned to 16. */
+  uint64_t *const into = to;
+  for (size_t i = 0; i < size / sizeof *words; i++) {
+    into[i] = words[i];
+  }
+  const volatile char *const bytes = from;
+  for (size_t i = size - size % sizeof *words; i < size; i++) {
+    ((char *)to)[i] = bytes[i];
+  }
+}
+
+static ca_block move_unseen(ca_block fresh, ca_context_header *self, void *ptr, size_t new_size,
+                            const char *call) {
+  if (!ca_block_is_none(fresh)) {
+    const size_t most = self->slot_size - (size_t)((uintptr_t)ptr - (uintptr_t)self);
+    copy_unseen(fresh.ptr, ptr, new_size < most ? new_size : most);
+    push_foreign(self, ptr, call);
+  }
+  return fresh;
+}
+
+/* The owner runs elsewhere and can't be asked: to the global allocator, never to who is current. */
+static ca_block reallocate_elsewhere(ca_context_header *self, void *ptr, size_t new_size,
+                                     size_t align, const char *call) {
+  if (!has_readable_sizes(self)) {
+    return move_unseen(ca_global_allocate(new_size, align), self, ptr, new_size, call);
+  }
   const size_t size = self->allocator->ops->usable_size(self->allocator, ptr);
-  if (ca_is_held_by(self, ca_thread_state_get())) {
-    return reallocate_held(self, ptr, size, new_size, align);
-  }
-  if (ca_hold((ca_context){self, self->generation}, self)) {
-    const ca_block block = reallocate_held(self, ptr, size, new_size, align);
-    ca_let_go(self);
-    return block;
-  }
-  /* The owner runs elsewhere and can't be asked: to the global allocator, never to who is current. */
   return new_size <= size ? ca_block_make(ptr, size)
                           : move_to(ca_global_allocate(new_size, align), self, ptr, size, new_size);
 }
 
-size_t ca_context_header_usable_size(const ca_context_header *self, const void *ptr,
-                                     const char *call) {
+ca_block ca_context_header_reallocate(ca_context_header *self, void *ptr, size_t new_size,
+                                      size_t align, const char *call) {
   require_block(self, ptr, call);
-  return self->allocator->ops->usable_size(self->allocator, ptr);
+  const bool here = ca_is_held_by(self, ca_thread_state_get());
+  if (!here && !ca_hold_parked(self)) {
+    return reallocate_elsewhere(self, ptr, new_size, align, call);
+  }
+  const size_t size = self->allocator->ops->usable_size(self->allocator, ptr);
+  const ca_block block = reallocate_held(self, ptr, size, new_size, align);
+  if (!here) {
+    ca_let_go(self);
+  }
+  return block;
+}
+
+size_t ca_context_header_usable_size(ca_context_header *self, const void *ptr, const char *call) {
+  require_block(self, ptr, call);
+  const bool here = ca_is_held_by(self, ca_thread_state_get()) || has_readable_sizes(self);
+  if (!here && !ca_hold_parked(self)) {
+    return 0;
+  }
+  const size_t size = self->allocator->ops->usable_size(self->allocator, ptr);
+  if (!here) {
+    ca_let_go(self);
+  }
+  return size;
 }

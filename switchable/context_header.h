@@ -102,13 +102,13 @@ void ca_context_header_deallocate(ca_context_header *self, void *ptr, size_t siz
                                   const char *call);
 
 /* Resizes a block of self, which stays its owner if this thread holds it or if it is parked. If it
- * is held elsewhere, the block stays where it is if the new size fits, and else moves to the global
- * allocator. None if whoever has to serve it refuses. */
+ * is held elsewhere, the block moves to the global allocator, unless its size can be told and the new
+ * one fits. None if whoever has to serve it refuses. */
 ca_block ca_context_header_reallocate(ca_context_header *self, void *ptr, size_t new_size,
                                       size_t align, const char *call);
 
-size_t ca_context_header_usable_size(const ca_context_header *self, const void *ptr,
-                                     const char *call);
+/* 0 if it can't be told: held elsewhere, and not a bump. */
+size_t ca_context_header_usable_size(ca_context_header *self, const void *ptr, const char *call);
 
 /* Makes a context for the calling thread itself. NULL as ca_context_create() says. */
 ca_context_header *ca_context_header_create(const ca_context_settings *settings);

@@ -17,6 +17,13 @@ static inline bool ca_hold(ca_context context, void *mark) {
                                      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
+/* Holds it for itself, if it is parked. Requires that it can't end meanwhile. */
+static inline bool ca_hold_parked(ca_context_header *self) {
+  /* Relaxed: if it is just being orphaned, it is held. */
+  const uint64_t generation = __atomic_load_n(&self->generation, __ATOMIC_RELAXED);
+  return ca_hold((ca_context){self, generation}, self);
+}
+
 static inline void ca_let_go(ca_context_header *self) {
   __atomic_store_n(&self->holder, (uintptr_t)self->generation, __ATOMIC_RELEASE);
 }

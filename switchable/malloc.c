@@ -201,7 +201,7 @@ EXPORT size_t malloc_usable_size(void *ptr) {
   if (ptr == NULL) {
     return 0;
   }
-  const ca_context_header *const owner = ca_context_header_of(ptr);
+  ca_context_header *const owner = ca_context_header_of(ptr);
   return owner == NULL ? ca_global_usable_size(ptr)
                        : ca_context_header_usable_size(owner, ptr, "malloc_usable_size");
 }

@@ -14,7 +14,7 @@
  * Errors     as the manual pages of glibc 2.36 say: NULL and ENOMEM when there is no memory, or
  * when size is above PTRDIFF_MAX or a product overflows; EINVAL for an alignment that is not a
  * power of two (posix_memalign: returned, errno left alone, and the alignment must be a multiple of
- * sizeof(void *)). free() leaves errno alone. Over its budget a context refuses like this; nobody
+ * sizeof(void *)). malloc_usable_size() is 0 for a block whose size can't be told (switchable.h). free() leaves errno alone. Over its budget a context refuses like this; nobody
  * else notices. operator new calls the new-handler, then throws std::bad_alloc (or returns a null
  * pointer, in the nothrow forms). Alignment  16, or as asked. A size of 0 gives a block of its own;
  * realloc(ptr, 0) frees. Misuse     of a context's block - a double free, an interior or wild

@@ -138,7 +138,7 @@ ca_block ca_switchable_reallocate(void *ptr, size_t new_size, size_t align) {
 }
 
 size_t ca_switchable_usable_size(void *ptr) {
-  const ca_context_header *const owner = ca_context_header_of(ptr);
+  ca_context_header *const owner = ca_context_header_of(ptr);
   return owner == NULL ? ca_global_usable_size(ptr)
                        : ca_context_header_usable_size(owner, ptr, "usable_size");
 }
@@ -179,9 +179,9 @@ static ca_block op_grow(ca_allocator *self, void *ptr, size_t size, size_t new_s
 static ca_block op_shrink(ca_allocator *self, void *ptr, size_t size, size_t new_size, size_t align,
                           ca_move move) {
   (void)self;
-  (void)size;
   if (move == CA_MOVE_NEVER) {
-    return ca_block_make(ptr, ca_switchable_usable_size(ptr));
+    const size_t usable = ca_switchable_usable_size(ptr); /* 0: it can't be told. */
+    return ca_block_make(ptr, usable < size ? size : usable);
   }
   return ca_switchable_reallocate(ptr, new_size, align);
 }

@@ -96,11 +96,13 @@ ca_block ca_switchable_allocate(size_t size, size_t align);
 void ca_switchable_deallocate(void *ptr);
 
 /* Resizes by whom ptr belongs to, as C's realloc does: the owner stays the owner. If that is a
- * context held by another thread at this moment, a block that has to grow moves to the global
- * allocator. Requires ptr != NULL and new_size > 0. */
+ * context held by another thread at this moment, a block moves to the global allocator: of a bump one
+ * that has to grow, else any, as its holder is changing the records that say how large it is, and
+ * O(new_size) bytes are copied. Requires ptr != NULL and new_size > 0. */
 ca_block ca_switchable_reallocate(void *ptr, size_t new_size, size_t align);
 
-/* Bytes usable at a live block of any owner. */
+/* Bytes usable at a live block of any owner. 0: it can't be told at this moment, as its context is held
+ * by another thread and no bump. */
 size_t ca_switchable_usable_size(void *ptr);
 
 /* All of the above as one allocator, shared by every thread; sizes are recorded. */
