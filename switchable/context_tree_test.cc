@@ -468,4 +468,33 @@ TEST(OverBudgetTest, TheParentPaysWithinItsOwnBudgetIfItIsParked) {
   EXPECT_EQ(ca_context_destroy(parent), CA_CONTEXT_DONE);
 }
 
+TEST(ElsewhereTest, ABlockOfUnknownSizeMovesToTheGlobalAllocatorWithItsContents) {
+  for (const ca_context_kind kind :
+       {CA_CONTEXT_BIT_SET, CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE, CA_CONTEXT_BUMP}) {
+    ca_context_settings settings{};
+    settings.kind = kind;
+    const ca_context context = Create(settings);
+    void *block = AllocateIn(context, 1000);
+    std::memset(block, 7, 1000);
+    EXPECT_GE(ca_switchable_usable_size(block), 1000U) << "parked: it is held to be asked";
+    ASSERT_EQ(ca_context_swap_in(context), CA_CONTEXT_DONE);
+    std::thread([&block, kind] {
+      void *const before = block;
+      const bool is_bump = kind == CA_CONTEXT_BUMP;
+      EXPECT_EQ(ca_switchable_usable_size(block) == 0, !is_bump);
+      block = ca_switchable_reallocate(block, 500, 16).ptr;
+      EXPECT_EQ(block == before, is_bump);
+      block = ca_switchable_reallocate(block, 3001, 16).ptr;
+      EXPECT_NE(block, before);
+      for (int i = 0; i < 500; ++i) ASSERT_EQ(static_cast<char *>(block)[i], 7);
+    }).join();
+    ca_context_swap_out();
+    ASSERT_EQ(ca_context_swap_in(context), CA_CONTEXT_DONE);
+    ca_context_swap_out();
+    EXPECT_EQ(Live(context), 0U) << "taken in";
+    ca_switchable_deallocate(block);
+    EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
+  }
+}
+
 }  // namespace
