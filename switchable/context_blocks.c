@@ -92,6 +92,7 @@ ca_block ca_context_header_allocate(ca_context_header *self, size_t size, size_t
 
 /* A block's own first word links the list, so that freeing needs neither memory nor lock. */
 static void push_foreign(ca_context_header *self, void *ptr, const char *call) {
+  ca_unpoison(ptr, sizeof ptr); /* A block may be smaller than a link, but its place is not. */
   /* Acquire: pairs with the orphaning owner's release. */
   void *head = __atomic_load_n(&self->foreign, __ATOMIC_ACQUIRE);
   do {

@@ -546,6 +546,9 @@ class Worker {
 
   // A living handle may be swapped in by anybody, a dead one by nobody.
   void TryAHandle() {
+#if defined(__SANITIZE_ADDRESS__)
+    return;  // For a moment, the header of a slot that is just given back is poisoned.
+#endif
     const Published &one = g_published[Below(g_published.size())];
     const ca_context context = {one.header.load(std::memory_order_relaxed),
                                 one.generation.load(std::memory_order_relaxed)};
