@@ -93,6 +93,37 @@ static bool init_local(ca_context_header *self, const ca_context_settings *setti
       &self->local, ca_block_make((char *)self + overhead, self->budget), kind, &local);
 }
 
+/* Requires that the local allocator is new. */
+static bool init_reserve(ca_context_header *self, size_t reserve) {
+  self->reserve = reserve;
+  self->reserve_open = true;
+  if (reserve == 0) {
+    return true;
+  }
+  if (reserve >= self->budget || ca_context_allocator_kind(&self->local) != CA_CONTEXT_BUMP) {
+    return false;
+  }
+  self->end = self->local.chosen.bump.end;
+  (void)ca_context_header_use_reserve(self, CA_RESERVE_SHUT);
+  return true;
+}
+
+ca_reserve ca_context_header_use_reserve(ca_context_header *self, ca_reserve reserve) {
+  if (self->reserve == 0) {
+    return CA_RESERVE_SHUT;
+  }
+  const ca_reserve before = self->reserve_open ? CA_RESERVE_OPEN : CA_RESERVE_SHUT;
+  self->reserve_open = reserve == CA_RESERVE_OPEN;
+  char *const begin_of_reserve = self->end - ca_round_up(self->reserve, CA_BUMP_RECORDED_ALIGN);
+  ca_bump_move_end(&self->local.chosen.bump, self->reserve_open ? self->end : begin_of_reserve);
+  return before;
+}
+
+ca_reserve ca_context_use_reserve(ca_reserve reserve) {
+  ca_context_header *const self = ca_thread_state_get()->coroutine;
+  return self == NULL ? CA_RESERVE_SHUT : ca_context_header_use_reserve(self, reserve);
+}
+
 static void init_header(ca_context_header *self, const ca_context_settings *settings) {
   self->current = CA_CURRENT_COROUTINE;
   self->parent = NULL;
@@ -138,6 +169,11 @@ static ca_context_header *create(const ca_context_settings *settings, ca_thread_
     ca_slots_release(self);
     return NULL;
   }
+  if (!init_reserve(self, settings->reserve)) {
+    ca_context_allocator_destroy(&self->local);
+    ca_slots_release(self);
+    return NULL;
+  }
   init_header(self, settings);
   const uint64_t generation = new_generation(ca_thread_state_get());
   __atomic_store_n(&self->generation, generation, __ATOMIC_RELAXED);
@@ -155,6 +191,7 @@ void ca_context_header_close(ca_context_header *self) {
    * context ends may lose it, as it is gone in any case, or be told. */
   (void)__atomic_load_n(&self->foreign, __ATOMIC_ACQUIRE);
   __atomic_store_n(&self->foreign, CA_FOREIGN_GONE, __ATOMIC_RELAXED);
+  (void)ca_context_header_use_reserve(self, CA_RESERVE_OPEN); /* Its bytes are given up, too. */
   ca_context_allocator_destroy(&self->local);
 }
 
@@ -204,7 +241,9 @@ ca_context_result ca_context_destroy(ca_context context) {
 
 void ca_context_header_reset(ca_context_header *self) {
   (void)__atomic_exchange_n(&self->foreign, NULL, __ATOMIC_ACQUIRE);
+  (void)ca_context_header_use_reserve(self, CA_RESERVE_OPEN);
   ca_context_allocator_reset(&self->local);
+  (void)ca_context_header_use_reserve(self, CA_RESERVE_SHUT);
   forget_blocks(self);
 }
 
@@ -389,6 +428,15 @@ static bool holder_is_right(const ca_context_header *self) {
          holder == (uintptr_t)ca_thread_state_get();
 }
 
+static bool has_right_end(const ca_context_header *self) {
+  const ca_bump *const bump = &self->local.chosen.bump;
+  if (self->reserve == 0) {
+    return true;
+  }
+  return ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP &&
+         (self->reserve_open ? bump->end == self->end : bump->end <= self->end);
+}
+
 bool ca_context_check(ca_context context) {
   if (ca_is_gone(context)) {
     return false;
@@ -397,7 +445,7 @@ bool ca_context_check(ca_context context) {
   const void *const foreign = __atomic_load_n(&self->foreign, __ATOMIC_RELAXED);
   const bool foreign_is_right = foreign == NULL || foreign == CA_FOREIGN_ORPHANED ||
                                 (uintptr_t)foreign - (uintptr_t)self < self->slot_size;
-  return self->allocator == &self->local.chosen.base &&
+  return self->allocator == &self->local.chosen.base && has_right_end(self) &&
          self->quick == (ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP) &&
          self->allocator->ops->check(self->allocator) && self->deallocations <= self->allocations &&
          self->taken_in <= self->deallocations && holder_is_right(self) && foreign_is_right;

@@ -118,6 +118,8 @@ typedef struct ca_context_settings {
   ca_over_budget over_budget;
   ca_context_exhausted *exhausted; /* Required by CA_OVER_BUDGET_ASK. */
   void *exhausted_argument;
+  size_t reserve; /* Of the budget, bytes that only the error path may use: ca_context_use_reserve().
+                   * Only of a bump, and less than the budget. */
 } ca_context_settings;
 
 typedef struct ca_context_counts {
@@ -162,6 +164,16 @@ ca_context_result ca_context_reset(ca_context context);
  * HELD if one of them is swapped in, also on this thread: a coroutine can't destroy the ground that it
  * stands on. LIVE if one of them refuses. */
 ca_context_result ca_context_destroy(ca_context context);
+
+/* Whether the reserve of a context serves. */
+typedef enum ca_reserve { CA_RESERVE_SHUT = 0, CA_RESERVE_OPEN = 1 } ca_reserve;
+
+/* For a request that ran out of memory, and has yet to say so: opens the reserve of the context that
+ * this thread has swapped in, or shuts it again, and returns what it was: SHUT where there is no
+ * reserve, or no context. A context is made with its reserve shut, and reset shuts it; it is open
+ * while `exhausted` runs. Blocks from the reserve are like any others; shut, no more of it is handed
+ * out, but what is freed of it serves like other freed memory. O(1). */
+ca_reserve ca_context_use_reserve(ca_reserve reserve);
 
 /* The tree. Each requires, else HELD, that the contexts it names are parked or swapped in on this
  * thread. */

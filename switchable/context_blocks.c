@@ -45,7 +45,9 @@ static bool ask(ca_context_header *self, size_t size) {
     return false;
   }
   self->asking = true;
+  const ca_reserve before = ca_context_header_use_reserve(self, CA_RESERVE_OPEN);
   const bool again = self->exhausted(self->exhausted_argument, size);
+  (void)ca_context_header_use_reserve(self, before);
   self->asking = false;
   return again;
 }

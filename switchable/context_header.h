@@ -26,6 +26,8 @@
  *  - holder is the generation (parked), the address of the state of the thread that has it swapped
  *    in, or of this header itself (being reset, destroyed or resized into, or orphaned);
  *  - foreign is NULL, a block of this slot, or CA_FOREIGN_ORPHANED.
+ *  - with a reserve, `local` is a bump that ends at `end`, or if the reserve is shut before it or with
+ *    the last block that was handed out of it;
  *  - the children of a context are the contexts whose parent it is, linked by next and previous.
  * All but foreign, outstanding and holder are written by the holder only, and the links of the tree
  * by who has its lock as well (context_tree.c). */
@@ -54,6 +56,9 @@ typedef struct ca_context_header {
   ca_over_budget over_budget;
   bool asking; /* `exhausted` is running. */
   bool ending; /* Atomic: its links are the destroyer's, without the lock. */
+  bool reserve_open;
+  size_t reserve; /* Bytes at the end of the budget; 0: none. */
+  char *end;      /* Where the budget ends, the reserve included. */
   char name[CA_CONTEXT_NAME_SIZE];
   ca_context_allocator local; /* Last: cut to what its kind needs. */
 } ca_context_header;
@@ -118,6 +123,9 @@ void ca_context_header_count(const ca_context_header *self, ca_context_counts *c
 
 /* Forgets every block. Requires that the caller holds it. */
 void ca_context_header_reset(ca_context_header *self);
+
+/* Opens or shuts the reserve, if there is one; what it was. Requires that the caller holds self. */
+ca_reserve ca_context_header_use_reserve(ca_context_header *self, ca_reserve reserve);
 
 /* The two halves of ca_context_header_end(): no block and no handle is good from now on, and the slot
  * is for others. */

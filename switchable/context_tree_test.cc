@@ -497,4 +497,67 @@ TEST(ElsewhereTest, ABlockOfUnknownSizeMovesToTheGlobalAllocatorWithItsContents)
   }
 }
 
+TEST(ReserveTest, ServesOnlyTheErrorPath) {
+  ca_context_settings settings{};
+  settings.budget = 10007;
+  settings.reserve = 2001;
+  const ca_context context = Create(settings);
+  ASSERT_EQ(ca_context_swap_in(context), CA_CONTEXT_DONE);
+  for (int round = 0; round < 3; ++round) {
+    std::size_t bytes = 0;
+    while (!ca_block_is_none(ca_switchable_allocate(104, 16))) bytes += 112;
+    while (!ca_block_is_none(ca_switchable_allocate(1, 16))) bytes += 16;
+    EXPECT_GT(bytes, 7900U);
+    EXPECT_LE(bytes, 8006U);
+    EXPECT_EQ(ca_context_use_reserve(CA_RESERVE_OPEN), CA_RESERVE_SHUT);
+    EXPECT_TRUE(ca_context_check(context));
+    void *const message = ca_switchable_allocate(1000, 16).ptr;
+    ASSERT_NE(message, nullptr);
+    std::memset(message, 'e', 1000);
+    EXPECT_EQ(ca_context_use_reserve(CA_RESERVE_SHUT), CA_RESERVE_OPEN);
+    EXPECT_TRUE(ca_block_is_none(ca_switchable_allocate(100, 16)));
+    EXPECT_TRUE(ca_context_check(context));
+    ca_switchable_deallocate(message);
+    EXPECT_EQ(ca_context_use_reserve(CA_RESERVE_OPEN), CA_RESERVE_SHUT);
+    EXPECT_FALSE(ca_block_is_none(ca_switchable_allocate(1900, 16))) << "all of it serves again";
+    EXPECT_TRUE(ca_block_is_none(ca_switchable_allocate(200, 16))) << "within the budget";
+    EXPECT_EQ(ca_context_reset(context), CA_CONTEXT_DONE);  // Which shuts it.
+  }
+  ca_context_swap_out();
+  EXPECT_EQ(ca_context_use_reserve(CA_RESERVE_OPEN), CA_RESERVE_SHUT) << "nothing is swapped in";
+  EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
+}
+
+TEST(ReserveTest, IsOpenForWhoIsAskedAndShutAgain) {
+  ca_context_settings settings{};
+  settings.budget = 4000;
+  settings.reserve = 1000;
+  settings.over_budget = CA_OVER_BUDGET_ASK;
+  settings.exhausted = [](void *, std::size_t) {
+    EXPECT_FALSE(ca_block_is_none(ca_switchable_allocate(400, 16)));
+    return false;
+  };
+  const ca_context context = Create(settings);
+  ASSERT_EQ(ca_context_swap_in(context), CA_CONTEXT_DONE);
+  EXPECT_FALSE(ca_block_is_none(ca_switchable_allocate(2900, 16)));
+  EXPECT_TRUE(ca_block_is_none(ca_switchable_allocate(300, 16)));
+  EXPECT_EQ(ca_context_use_reserve(CA_RESERVE_SHUT), CA_RESERVE_SHUT);
+  ca_context_swap_out();
+  EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
+}
+
+TEST(ReserveTest, IsABumpsAndSmallerThanTheBudget) {
+  ca_context_settings settings{};
+  settings.budget = 10000;
+  settings.reserve = 10000;
+  EXPECT_TRUE(ca_context_is_none(Create(settings)));
+  settings.reserve = 100;
+  settings.kind = CA_CONTEXT_BIT_SET;
+  EXPECT_TRUE(ca_context_is_none(Create(settings)));
+  settings.kind = CA_CONTEXT_NONE;
+  const ca_context context = Create(settings);
+  EXPECT_TRUE(ca_context_check(context)) << "and the slot is taken again";
+  EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
+}
+
 }  // namespace

@@ -299,7 +299,9 @@ class Worker {
     ca_context_settings &settings = one->settings;
     settings.budget = budgets[Below(4)];
     settings.name = "stressed";
+    settings.reserve = OneIn(2) ? settings.budget / 4 : 0;
     settings.kind = static_cast<ca_context_kind>(1 + Below(3));
+    if (settings.kind != CA_CONTEXT_BUMP) settings.reserve = 0;
     settings.on_destroy = static_cast<ca_context_policy>(Below(4));
     settings.over_budget = static_cast<ca_over_budget>(Below(3));
     settings.exhausted = GiveOneUp;
@@ -317,6 +319,7 @@ class Worker {
     REQUIRE(UntilNotHeld([&] { return ca_context_swap_in(one->context); }) == CA_CONTEXT_DONE);
     REQUIRE(ca_switchable_current() == CA_CURRENT_COROUTINE);
     REQUIRE(ca_context_swap_in(one->context) == CA_CONTEXT_HELD);
+    (void)ca_context_use_reserve(OneIn(4) ? CA_RESERVE_OPEN : CA_RESERVE_SHUT);
     for (std::size_t i = 1 + Below(30); i > 0; --i) {
       const std::size_t which = one->own.empty() ? 0 : Below(one->own.size());
       switch (one->own.empty() ? 0 : Below(8)) {

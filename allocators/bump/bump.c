@@ -96,10 +96,14 @@ CA_COLD __attribute__((noreturn)) static void report(const ca_bump *self, const 
   ca_panic_misuse(call, ptr, freed ? "double free (bump)" : "not a block (bump)");
 }
 
+/* Relaxed: others may ask for the size of a block of theirs while ca_bump_move_end() runs, which
+ * leaves every live block inside. */
+static char *end_of(const ca_bump *self) { return __atomic_load_n(&self->end, __ATOMIC_RELAXED); }
+
 /* The recorded size of the live block at ptr; anything else is reported as a misuse of `call`. */
 static inline size_t live_size(const ca_bump *self, const void *ptr, const char *call) {
   const size_t offset = (size_t)((uintptr_t)ptr - (uintptr_t)self->begin);
-  if (CA_UNLIKELY(offset < CA_BUMP_RECORD_SIZE || offset > (size_t)(self->end - self->begin) ||
+  if (CA_UNLIKELY(offset < CA_BUMP_RECORD_SIZE || offset > (size_t)(end_of(self) - self->begin) ||
                   !ca_bump_may_be_recorded(ptr))) {
     report(self, call, ptr);
   }
