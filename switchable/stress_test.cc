@@ -595,7 +595,7 @@ TEST(StressTest, ThreadsPassBlocksAndContextsAndNothingIsLost) {
               static_cast<unsigned long long>(g_seed));
   ASSERT_TRUE(ca_contexts_init(&kContexts));
   ASSERT_TRUE(ca_quarantine_set_capacity(kQuarantine));
-  const std::size_t slots[] = {FreeSlots(1), FreeSlots(60 << 10), FreeSlots(900 << 10)};
+  const std::size_t slots[] = {FreeSlots(100), FreeSlots(60 << 10), FreeSlots(900 << 10)};
   ASSERT_EQ(slots[0], 88U);
   std::vector<std::unique_ptr<Worker>> workers(kThreads);
   std::vector<std::thread> threads;
@@ -624,7 +624,7 @@ TEST(StressTest, ThreadsPassBlocksAndContextsAndNothingIsLost) {
   EXPECT_EQ(ca_contexts_count().contexts, 0U);
   EXPECT_EQ(ca_contexts_count().quarantined, 0U);
   EXPECT_EQ(g_global_bytes.load(), 0);
-  EXPECT_EQ(FreeSlots(1), slots[0]);
+  EXPECT_EQ(FreeSlots(100), slots[0]);
   EXPECT_EQ(FreeSlots(60 << 10), slots[1]);
   EXPECT_EQ(FreeSlots(900 << 10), slots[2]);
 }
