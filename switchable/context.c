@@ -8,6 +8,7 @@
 #include "switchable/global.h"
 #include "switchable/guard.h"
 #include "switchable/holding.h"
+#include "switchable/placement_rules.h"
 #include "switchable/slots.h"
 #include "switchable/thread_life.h"
 
@@ -88,7 +89,7 @@ static bool init_local(ca_context_header *self, const ca_context_settings *setti
   const size_t most = self->slot_size - overhead;
   self->budget = settings->budget == 0 || settings->budget > most ? most : settings->budget;
   self->allocator = ca_context_allocator_allocator(&self->local);
-  self->quick = kind == CA_CONTEXT_BUMP;
+  self->quick = kind == CA_CONTEXT_BUMP && !ca_placement_in_force();
   return ca_context_allocator_init_range(
       &self->local, ca_block_make((char *)self + overhead, self->budget), kind, &local);
 }
@@ -446,7 +447,7 @@ bool ca_context_check(ca_context context) {
   const bool foreign_is_right = foreign == NULL || foreign == CA_FOREIGN_ORPHANED ||
                                 (uintptr_t)foreign - (uintptr_t)self < self->slot_size;
   return self->allocator == &self->local.chosen.base && has_right_end(self) &&
-         self->quick == (ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP) &&
+         (!self->quick || ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP) &&
          self->allocator->ops->check(self->allocator) && self->deallocations <= self->allocations &&
          self->taken_in <= self->deallocations && holder_is_right(self) && foreign_is_right;
 }

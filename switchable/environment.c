@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/line.h"
+#include "switchable/placement.h"
 #include "switchable/quarantine.h"
 #include "switchable/report.h"
 #include "switchable/switchable.h"
@@ -72,6 +73,30 @@ static void set_report_signal(const char *name, const char *value) {
   }
 }
 
+static bool wants_initialisers(void) {
+  static const char name[] = "CONTEXT_ALLOCATOR_GLOBAL_INITIALISERS";
+  const char *const value = secure_getenv(name);
+  const bool yes = value != NULL && strcmp(value, "yes") == 0;
+  if (value != NULL && !yes && strcmp(value, "no") != 0) {
+    reject(name, value, "yes or no");
+  }
+  return yes;
+}
+
+/* All rules are stated by one call. Before anything else, as that may make contexts. */
+static void set_placement(void) {
+  static const char name[] = "CONTEXT_ALLOCATOR_GLOBAL_OBJECTS";
+  ca_placement_settings settings = {.objects = secure_getenv(name),
+                                    .initialisers = wants_initialisers()};
+  if (settings.objects != NULL && !ca_placement_init(&settings)) {
+    reject(name, settings.objects, "at most 16 names of files, as libssl:libcrypto");
+    settings.objects = NULL;
+  }
+  if (settings.objects == NULL && settings.initialisers) {
+    (void)ca_placement_init(&settings);
+  }
+}
+
 /* In this order: the signal's report has the format of the one at exit. */
 static const struct {
   const char *name;
@@ -84,6 +109,7 @@ static const struct {
 };
 
 __attribute__((constructor)) static void read_environment(void) {
+  set_placement();
   for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
     const char *const value = secure_getenv(variables[i].name);
     if (value != NULL) {

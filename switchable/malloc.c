@@ -11,9 +11,14 @@
 #include "switchable/context.h"
 #include "switchable/context_header.h"
 #include "switchable/global.h"
+#include "switchable/placement.h"
+#include "switchable/placement_rules.h"
 #include "switchable/thread_life.h"
 
 #define EXPORT __attribute__((visibility("default")))
+
+/* Who called the function that this stands in: placement.h. */
+#define CALLER __builtin_extract_return_addr(__builtin_return_address(0))
 
 /* What glibc calls its own, whoever is malloc. */
 void *__libc_malloc(size_t size);
@@ -74,7 +79,15 @@ CA_COLD static void *refuse(int error) {
 /* C lets a size of 0 be served; it is served by a block of its own, as glibc does. */
 static size_t at_least_one(size_t size) { return size + (size == 0); }
 
-static void *allocate_in(ca_context_header *current, size_t size, size_t align) {
+CA_COLD static void *allocate_globally(size_t size, size_t align) {
+  return align <= CA_ALIGN_DEFAULT ? __libc_malloc(size) : __libc_memalign(align, size);
+}
+
+static void *allocate_in(ca_context_header *current, size_t size, size_t align,
+                         const void *caller) {
+  if (CA_UNLIKELY(ca_placement_in_force()) && ca_placement_is_global(caller)) {
+    return allocate_globally(size, align);
+  }
   if (CA_UNLIKELY(size > PTRDIFF_MAX)) {
     return refuse(ENOMEM);
   }
@@ -83,23 +96,29 @@ static void *allocate_in(ca_context_header *current, size_t size, size_t align) 
 
 /* The rare cases are calls in tail position, so that the common ones need no stack frame. */
 
-static __attribute__((noinline)) void *allocate_in_slowly(ca_context_header *current, size_t size) {
-  return allocate_in(current, size, CA_ALIGN_DEFAULT);
+static __attribute__((noinline)) void *allocate_in_slowly(ca_context_header *current, size_t size,
+                                                          const void *caller) {
+  return allocate_in(current, size, CA_ALIGN_DEFAULT, caller);
 }
 
-CA_COLD static void *begin_and_allocate(size_t size) {
+CA_COLD static void *begin_and_allocate(size_t size, const void *caller) {
   ca_thread_begin(ca_thread_state_get());
-  return malloc(size);
+  return ca_malloc_for(size, caller);
 }
 
-EXPORT void *malloc(size_t size) {
+static inline void *malloc_for(size_t size, const void *caller) {
   ca_context_header *const current = ca_thread_state_get_current();
   if (CA_LIKELY(current == NULL)) {
-    return CA_UNLIKELY(ca_thread_is_to_begin()) ? begin_and_allocate(size) : __libc_malloc(size);
+    return CA_UNLIKELY(ca_thread_is_to_begin()) ? begin_and_allocate(size, caller)
+                                                : __libc_malloc(size);
   }
   void *const ptr = ca_context_header_allocate_quickly(current, size);
-  return CA_LIKELY(ptr != NULL) ? ptr : allocate_in_slowly(current, size);
+  return CA_LIKELY(ptr != NULL) ? ptr : allocate_in_slowly(current, size, caller);
 }
+
+void *ca_malloc_for(size_t size, const void *caller) { return malloc_for(size, caller); }
+
+EXPORT void *malloc(size_t size) { return malloc_for(size, CALLER); }
 
 static __attribute__((noinline)) void free_by_address(void *ptr) {
   ca_context_header *const owner = ca_context_header_of(ptr);
@@ -128,14 +147,14 @@ EXPORT void *calloc(size_t count, size_t size) {
   }
   void *ptr = ca_context_header_allocate_quickly(current, bytes);
   if (CA_UNLIKELY(ptr == NULL)) {
-    ptr = allocate_in_slowly(current, bytes);
+    ptr = allocate_in_slowly(current, bytes, CALLER);
   }
   return ptr == NULL ? NULL : memset(ptr, 0, bytes);
 }
 
-EXPORT void *realloc(void *ptr, size_t size) {
+static void *reallocate(void *ptr, size_t size, const void *caller) {
   if (ptr == NULL) {
-    return malloc(size);
+    return ca_malloc_for(size, caller);
   }
   ca_context_header *const owner = ca_context_header_of(ptr);
   if (CA_LIKELY(owner == NULL)) {
@@ -151,32 +170,38 @@ EXPORT void *realloc(void *ptr, size_t size) {
   return or_no_memory(ca_context_header_reallocate(owner, ptr, size, CA_ALIGN_DEFAULT, "realloc"));
 }
 
+EXPORT void *realloc(void *ptr, size_t size) { return reallocate(ptr, size, CALLER); }
+
 EXPORT void *reallocarray(void *ptr, size_t count, size_t size) {
   size_t bytes;
   if (CA_UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) {
     return refuse(ENOMEM);
   }
-  return realloc(ptr, bytes);
+  return reallocate(ptr, bytes, CALLER);
 }
 
 /* `align` is a power of two. */
-static void *allocate_aligned(size_t align, size_t size) {
+static void *allocate_aligned(size_t align, size_t size, const void *caller) {
   ca_context_header *const current = ca_thread_current(ca_thread_state_get());
-  return current == NULL ? __libc_memalign(align, size) : allocate_in(current, size, align);
+  return current == NULL ? __libc_memalign(align, size) : allocate_in(current, size, align, caller);
 }
 
-EXPORT void *memalign(size_t align, size_t size) {
-  return ca_is_power_of_two(align) ? allocate_aligned(align, size) : refuse(EINVAL);
+void *ca_memalign_for(size_t align, size_t size, const void *caller) {
+  return ca_is_power_of_two(align) ? allocate_aligned(align, size, caller) : refuse(EINVAL);
 }
 
-EXPORT void *aligned_alloc(size_t align, size_t size) { return memalign(align, size); }
+EXPORT void *memalign(size_t align, size_t size) { return ca_memalign_for(align, size, CALLER); }
+
+EXPORT void *aligned_alloc(size_t align, size_t size) {
+  return ca_memalign_for(align, size, CALLER);
+}
 
 EXPORT int posix_memalign(void **result, size_t align, size_t size) {
   if (!ca_is_power_of_two(align) || align % sizeof(void *) != 0) {
     return EINVAL;
   }
   const int saved = errno;
-  void *const ptr = allocate_aligned(align, size);
+  void *const ptr = allocate_aligned(align, size, CALLER);
   errno = saved; /* It reports by its result alone. */
   if (ptr == NULL) {
     return ENOMEM;
@@ -187,14 +212,14 @@ EXPORT int posix_memalign(void **result, size_t align, size_t size) {
 
 static size_t page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
-EXPORT void *valloc(size_t size) { return allocate_aligned(page_size(), size); }
+EXPORT void *valloc(size_t size) { return allocate_aligned(page_size(), size, CALLER); }
 
 EXPORT void *pvalloc(size_t size) {
   const size_t page = page_size();
   if (CA_UNLIKELY(size > PTRDIFF_MAX)) {
     return refuse(ENOMEM);
   }
-  return allocate_aligned(page, ca_round_up(at_least_one(size), page));
+  return allocate_aligned(page, ca_round_up(at_least_one(size), page), CALLER);
 }
 
 EXPORT size_t malloc_usable_size(void *ptr) {

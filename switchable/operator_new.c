@@ -9,14 +9,18 @@
 #include "base/align.h"
 #include "base/check.h"
 #include "switchable/malloc.h"
+#include "switchable/placement_rules.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
+/* As in malloc.c: who calls operator new counts. */
+#define CALLER __builtin_extract_return_addr(__builtin_return_address(0))
+
 /* operator_new_nothrow.cc calls the first two, and is called for the other two. */
-void *ca_new(size_t size);
-void *ca_new_aligned(size_t size, size_t align);
-void *ca_new_nothrow(size_t size);
-void *ca_new_aligned_nothrow(size_t size, size_t align);
+void *ca_new(size_t size, const void *caller);
+void *ca_new_aligned(size_t size, size_t align, const void *caller);
+void *ca_new_nothrow(size_t size, const void *caller);
+void *ca_new_aligned_nothrow(size_t size, size_t align, const void *caller);
 
 /* The C++ runtime's, where the program has one. */
 typedef void new_handler(void);
@@ -37,21 +41,21 @@ CA_COLD static void call_new_handler_or_throw(void) {
   ca_panic(__FILE__, __LINE__, "operator new is out of memory in a program that cannot throw");
 }
 
-static void *allocate_aligned(size_t size, size_t align) {
-  return ca_is_power_of_two(align) ? memalign(align, size) : NULL;
+static void *allocate_aligned(size_t size, size_t align, const void *caller) {
+  return ca_is_power_of_two(align) ? ca_memalign_for(align, size, caller) : NULL;
 }
 
-void *ca_new(size_t size) {
+void *ca_new(size_t size, const void *caller) {
   void *ptr;
-  while (CA_UNLIKELY((ptr = malloc(size)) == NULL)) {
+  while (CA_UNLIKELY((ptr = ca_malloc_for(size, caller)) == NULL)) {
     call_new_handler_or_throw();
   }
   return ptr;
 }
 
-void *ca_new_aligned(size_t size, size_t align) {
+void *ca_new_aligned(size_t size, size_t align, const void *caller) {
   void *ptr;
-  while (CA_UNLIKELY((ptr = allocate_aligned(size, align)) == NULL)) {
+  while (CA_UNLIKELY((ptr = allocate_aligned(size, align, caller)) == NULL)) {
     call_new_handler_or_throw();
   }
   return ptr;
@@ -59,21 +63,21 @@ void *ca_new_aligned(size_t size, size_t align) {
 
 #define NEW(name, mangled)                         \
   EXPORT void *name(size_t size) __asm__(mangled); \
-  void *name(size_t size) { return ca_new(size); }
+  void *name(size_t size) { return ca_new(size, CALLER); }
 #define NEW_NOTHROW(name, mangled)                                      \
   EXPORT void *name(size_t size, const void *nothrow) __asm__(mangled); \
   void *name(size_t size, const void *nothrow) {                        \
     (void)nothrow;                                                      \
-    return ca_new_nothrow(size);                                        \
+    return ca_new_nothrow(size, CALLER);                                \
   }
 #define NEW_ALIGNED(name, mangled)                               \
   EXPORT void *name(size_t size, size_t align) __asm__(mangled); \
-  void *name(size_t size, size_t align) { return ca_new_aligned(size, align); }
+  void *name(size_t size, size_t align) { return ca_new_aligned(size, align, CALLER); }
 #define NEW_ALIGNED_NOTHROW(name, mangled)                                            \
   EXPORT void *name(size_t size, size_t align, const void *nothrow) __asm__(mangled); \
   void *name(size_t size, size_t align, const void *nothrow) {                        \
     (void)nothrow;                                                                    \
-    return ca_new_aligned_nothrow(size, align);                                       \
+    return ca_new_aligned_nothrow(size, align, CALLER);                               \
   }
 
 NEW(new_object, "_Znwm")

@@ -11,20 +11,20 @@ __asm__(".weak _ZSt9terminatev");  // clang's end of a noexcept function.
 
 extern "C" {
 
-void *ca_new(std::size_t size);
-void *ca_new_aligned(std::size_t size, std::size_t align);
+void *ca_new(std::size_t size, const void *caller);
+void *ca_new_aligned(std::size_t size, std::size_t align, const void *caller);
 
-void *ca_new_nothrow(std::size_t size) noexcept {
+void *ca_new_nothrow(std::size_t size, const void *caller) noexcept {
   try {
-    return ca_new(size);
+    return ca_new(size, caller);
   } catch (...) {
     return nullptr;
   }
 }
 
-void *ca_new_aligned_nothrow(std::size_t size, std::size_t align) noexcept {
+void *ca_new_aligned_nothrow(std::size_t size, std::size_t align, const void *caller) noexcept {
   try {
-    return ca_new_aligned(size, align);
+    return ca_new_aligned(size, align, caller);
   } catch (...) {
     return nullptr;
   }
