@@ -96,6 +96,14 @@ def _test_repositories():
     )
     _maybe(
         system_library,
+        name = "boost_context",
+        package = "libboost-context-dev and libboost-dev",
+        headers = ["boost/context"],
+        targets = {"boost_context": ["-lboost_context"]},
+        test_only = True,
+    )
+    _maybe(
+        system_library,
         name = "jemalloc",
         package = "libjemalloc-dev",
         headers = ["jemalloc"],

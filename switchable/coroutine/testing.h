@@ -25,7 +25,7 @@ namespace ca_testing {
 
 class Stack {
  public:
-  static constexpr std::size_t kSize = std::size_t{64} << 10;
+  static constexpr std::size_t kSize = std::size_t{256} << 10;
   explicit Stack(std::size_t size = kSize)
       : size_(size),
         data_(mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {}

@@ -166,18 +166,18 @@ TEST(UcontextTest, AnExceptionIsCaughtOnTheCoroutinesStack) {
 // coroutine is in (ThreadSanitizer keeps 65,536 for a thread), nor its fake stack (11 MiB).
 TEST(UcontextTest, CoroutinesMayBeAbandonedInTheMiddleOfTheirCalls) {
   const std::size_t before = ca_testing::AddressSpace();
-  for (int i = 0; i < 1000; ++i) {
-    Coroutine one([](Coroutine *self) { Recurse(80, [self] { (void)self->Sleep(); }); });
+  for (int i = 0; i < 400; ++i) {
+    Coroutine one([](Coroutine *self) { Recurse(200, [self] { (void)self->Sleep(); }); });
     EXPECT_EQ(one.Resume(), CA_CONTEXT_DONE);
   }
-  EXPECT_LT(ca_testing::AddressSpace() - before, std::size_t{2} << 30);
+  EXPECT_LT(ca_testing::AddressSpace() - before, std::size_t{1} << 30);
 }
 
 TEST(UcontextTest, ManySwitchesLeaveNothingBehind) {
   Coroutine one([](Coroutine *self) {
     for (;;) (void)self->Sleep();
   });
-  for (int i = 0; i < 100000 / ca_testing::SlowBy(); ++i) one.Resume();
+  for (int i = 0; i < 70000 / ca_testing::SlowBy(); ++i) one.Resume();
   EXPECT_FALSE(one.ended);
 }
 
