@@ -23,6 +23,13 @@ __asan_default_options() {
 
 namespace ca_testing {
 
+// Few contexts: Valgrind is told of every page that they might have.
+inline const bool has_few_contexts = [] {
+  ca_contexts_settings few = {};
+  few.classes[0] = {std::size_t{1} << 20, 64, 0};
+  return ca_contexts_init(&few);
+}();
+
 class Stack {
  public:
   static constexpr std::size_t kSize = std::size_t{256} << 10;
