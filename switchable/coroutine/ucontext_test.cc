@@ -206,6 +206,35 @@ TEST(UcontextTest, StacksNextToEachOtherKeepTheirContents) {
   }
 }
 
+ca_ucontext *from_to[2];
+void Jump(void *argument) {
+  auto *const *const two = static_cast<ca_ucontext **>(argument);
+  (void)swapcontext(&two[0]->registers, &two[1]->registers);
+}
+ca_context_result SwitchByJump(ca_ucontext *from, ca_ucontext *to) {
+  from_to[0] = from;
+  from_to[1] = to;
+  return ca_coroutine_switch(&from->coroutine, &to->coroutine, Jump, from_to);
+}
+
+TEST(UcontextTest, TheOneCallSwitchesByAnyJump) {
+  static ca_ucontext here;
+  static ca_ucontext one;
+  static int turns;
+  Stack stack;
+  const ca_coroutine_settings settings = {{nullptr, 0}, CA_CARRY_ALL, stack.data(), stack.size()};
+  ca_ucontext_init_here(&here, CA_CARRY_ALL);
+  ca_ucontext_init(
+      &one, &settings,
+      [](void *) -> ca_ucontext * {
+        for (;; ++turns) EXPECT_EQ(SwitchByJump(&one, &here), CA_CONTEXT_DONE);
+      },
+      nullptr);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(SwitchByJump(&here, &one), CA_CONTEXT_DONE);
+  EXPECT_EQ(turns, 4);
+  ca_ucontext_destroy(&one);
+}
+
 TEST(UcontextTest, ARefusedSwitchChangesNothing) {
   Coroutine one([](Coroutine *self) { (void)self->Sleep(); });
   errno = ERANGE;
