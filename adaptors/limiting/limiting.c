@@ -2,78 +2,53 @@
 
 static ca_budget *budget_of(ca_allocator *base) { return &((ca_limiting *)base)->budget; }
 
-static inline void give_back_below(ca_budget *self, const ca_budget *end, size_t bytes) {
-  for (ca_budget *at = self; at != end; at = at->parent) {
-    CA_ASSERT(at->used >= bytes);
-    at->used -= bytes;
-  }
-}
-
-/* What the loop of take found too much for `at`: refused, unless it is nothing at all. */
-CA_COLD static bool take_exactly(ca_budget *self, ca_budget *at, size_t bytes) {
-  give_back_below(self, at, bytes);
-  if (bytes == 0) {
-    return true;
-  }
-  at->refusals++;
-  return false;
-}
-
-static inline bool takes(ca_budget *at, size_t bytes) {
-  size_t used;
-  if (CA_UNLIKELY(__builtin_add_overflow(at->used, bytes, &used) || used > at->limit)) {
-    return false;
-  }
-  at->used = used;
-  return true;
-}
-
-bool ca_budget_take(ca_budget *self, size_t bytes) {
-  for (ca_budget *at = self; at != NULL; at = at->parent) {
-    if (!takes(at, bytes)) {
-      return take_exactly(self, at, bytes);
-    }
-  }
-  return true;
-}
-
-void ca_budget_give_back(ca_budget *self, size_t bytes) { give_back_below(self, NULL, bytes); }
-
-/* The same for an adaptor's own budget, without a loop where there is no parent. */
-
 static inline bool take(ca_allocator *base, size_t bytes) {
-  ca_budget *const self = budget_of(base);
-  if (self->parent != NULL || !takes(self, bytes)) {
-    return ca_budget_take(self, bytes);
-  }
-  return true;
+  return ca_budget_take(budget_of(base), bytes);
 }
 
 static inline void give_back(ca_allocator *base, size_t bytes) {
-  ca_budget *const self = budget_of(base);
-  CA_ASSERT(self->used >= bytes);
-  self->used -= bytes;
-  if (self->parent != NULL) {
-    ca_budget_give_back(self->parent, bytes);
-  }
+  ca_budget_give_back(budget_of(base), bytes);
 }
 
 /* Sizes forgotten: the size asked for is the only one that the caller may name. */
 
-static ca_block op_allocate(ca_allocator *base, size_t size, size_t align) {
-  if (!take(base, size)) {
-    return ca_block_none();
-  }
+/* What isn't the usual case stands apart, to be reached by a jump, so that the usual one needs the
+ * smallest stack frame, or none. */
+
+CA_COLD static ca_block refused(ca_allocator *base, size_t size) {
+  give_back(base, size);
+  return ca_block_none();
+}
+
+static inline ca_block allocate_taken(ca_allocator *base, size_t size, size_t align) {
   const ca_block block = ca_allocate(ca_wrapper_inner(base), size, align);
-  if (CA_UNLIKELY(ca_block_is_none(block))) {
-    give_back(base, size);
-    return block;
+  return CA_UNLIKELY(ca_block_is_none(block)) ? refused(base, size)
+                                              : ca_block_make(block.ptr, size);
+}
+
+CA_COLD static ca_block allocate_from_above(ca_allocator *base, size_t size, size_t align) {
+  return ca_budget_take_from_above(budget_of(base), size) ? allocate_taken(base, size, align)
+                                                          : ca_block_none();
+}
+
+static ca_block op_allocate(ca_allocator *base, size_t size, size_t align) {
+  if (CA_UNLIKELY(!ca_budget_take_ahead(budget_of(base), size))) {
+    return allocate_from_above(base, size, align);
   }
-  return ca_block_make(block.ptr, size);
+  return allocate_taken(base, size, align);
+}
+
+CA_COLD static void deallocate_giving_above(ca_allocator *base, void *ptr, size_t size,
+                                            size_t align) {
+  ca_budget_give_above(budget_of(base));
+  ca_deallocate(ca_wrapper_inner(base), ptr, size, align);
 }
 
 static void op_deallocate(ca_allocator *base, void *ptr, size_t size, size_t align) {
-  give_back(base, size);
+  if (CA_UNLIKELY(!ca_budget_keep_ahead(budget_of(base), size))) {
+    deallocate_giving_above(base, ptr, size, align);
+    return;
+  }
   ca_deallocate(ca_wrapper_inner(base), ptr, size, align);
 }
 
@@ -140,9 +115,7 @@ static ca_block undo_grow(ca_allocator *base, void *ptr, size_t before, size_t n
   ca_shrink(ca_wrapper_inner(base), ptr, new_size, before, align, CA_MOVE_NEVER);
   const size_t kept = ca_wrapper_recorded(base, ptr) - before;
   give_back(base, new_size - before);
-  for (ca_budget *at = budget_of(base); at != NULL; at = at->parent) {
-    at->used += kept;
-  }
+  ca_budget_take_anyway(budget_of(base), kept);
   return ca_block_none();
 }
 
@@ -180,12 +153,16 @@ static ca_block recording_shrink(ca_allocator *base, void *ptr, size_t size, siz
   return ca_block_make(block.ptr, recorded);
 }
 
+static bool op_check(const ca_allocator *base) {
+  return ca_budget_check(&((const ca_limiting *)base)->budget) && ca_wrapper_check(base);
+}
+
 static const ca_wrapper_tables tables = {
     CA_WRAPPER_ROW("limiting", op_allocate, op_deallocate, op_grow, op_shrink, NULL, NULL,
-                   ca_wrapper_check),
+                   op_check),
     CA_WRAPPER_ROW("limiting, sizes recorded", recording_allocate, recording_deallocate,
                    recording_grow, recording_shrink, ca_wrapper_usable_size,
-                   recording_deallocate_unsized, ca_wrapper_check),
+                   recording_deallocate_unsized, op_check),
 };
 
 void ca_limiting_init(ca_limiting *self, ca_allocator *inner, ca_sizes sizes, size_t limit,
@@ -194,4 +171,4 @@ void ca_limiting_init(ca_limiting *self, ca_allocator *inner, ca_sizes sizes, si
   ca_budget_init(&self->budget, limit, parent);
 }
 
-void ca_limiting_reset(ca_limiting *self) { ca_budget_give_back(&self->budget, self->budget.used); }
+void ca_limiting_reset(ca_limiting *self) { ca_budget_reset(&self->budget); }

@@ -1,17 +1,18 @@
 /* adaptors/limiting/limiting.h - lets no more through to another allocator than a budget allows.
  *
- * Idea        a budget is a limit, what is used of it, and perhaps a parent, within which it lies:
- *             bytes are taken from a budget and from all above it, or from none. Each adaptor has
- *             a budget of its own; its parent may be another adaptor's, or one that stands alone
- *             (a tenant's, over many coroutines with an allocator each).
+ * Idea        each adaptor has a budget (budget.h); its parent may be another adaptor's, or one
+ *             that stands alone (a tenant's, over many coroutines with an allocator each).
  *             Counting is exact, in the manner of adaptors/tracking: with CA_SIZES_FORGOTTEN the
  *             caller is handed a block of exactly the size asked for, and that size is counted;
  *             with CA_SIZES_RECORDED the size that the inner allocator records is handed out and
  *             counted, and a request that fits by the size asked for, but not by that one, is
  *             refused.
- * Cost        one indirect call and a few additions for each level more than the inner
- *             allocator's; with CA_SIZES_RECORDED also one call of its usable_size() in deallocate,
- *             and in allocate where there is an excess, two in grow and shrink.
+ * Cost        one indirect call and a few additions more than the inner allocator's, however many
+ *             levels there are, but for what budget.h says of growth and of full budgets; with
+ *             CA_SIZES_RECORDED also one call of its usable_size() in deallocate, and in allocate
+ *             where there is an excess, two in grow and shrink. limiting_bench measured 1.3 ns for
+ *             0, 1 and 3 parents, and 3.2 to 4 ns with CA_SIZES_RECORDED, where an empty
+ *             indirect call takes 1.6 ns.
  * Overhead    0 bytes a block.
  * Alignment   as the inner allocator's.
  * Errors      none also where a budget has no room; the inner allocator is then unchanged. With
@@ -23,44 +24,12 @@
 #ifndef CONTEXT_ALLOCATOR_ADAPTORS_LIMITING_LIMITING_H_
 #define CONTEXT_ALLOCATOR_ADAPTORS_LIMITING_LIMITING_H_
 
+#include "adaptors/limiting/budget.h"
 #include "adaptors/wrapper/wrapper.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* `used` exceeds `limit` only after limit was set below it, or where a grow had to be undone and
- * the inner allocator kept some of it. */
-typedef struct ca_budget {
-  size_t limit;
-  size_t used;
-  size_t refusals;          /* How often this budget, and not one below or above, had no room. */
-  struct ca_budget *parent; /* NULL: none. */
-} ca_budget;
-
-/* A budget of `limit` bytes (0: nothing; SIZE_MAX: all there is) within parent, which may be
- * NULL. */
-static inline void ca_budget_init(ca_budget *self, size_t limit, ca_budget *parent) {
-  self->limit = limit;
-  self->used = 0;
-  self->refusals = 0;
-  self->parent = parent;
-}
-
-/* Changes the limit. Below what is used already: live blocks stay, may be shrunk and freed, and
- * whatever needs more is refused until enough was freed. */
-static inline void ca_budget_set_limit(ca_budget *self, size_t limit) { self->limit = limit; }
-
-/* Bytes that may still be taken from this budget alone. */
-static inline size_t ca_budget_room(const ca_budget *self) {
-  return self->used < self->limit ? self->limit - self->used : 0;
-}
-
-/* Takes bytes from self and all above it. Returns false, and takes nothing, if one has no room. */
-bool ca_budget_take(ca_budget *self, size_t bytes);
-
-/* Gives back to self and all above it what was taken. */
-void ca_budget_give_back(ca_budget *self, size_t bytes);
 
 typedef struct ca_limiting {
   ca_wrapper wrapper; /* First. */
@@ -70,7 +39,8 @@ typedef struct ca_limiting {
 /* Puts *self around inner, with a budget of `limit` bytes within parent, which may be NULL.
  * Deallocation without a size is offered with CA_SIZES_RECORDED over an inner allocator that offers
  * it; over another one CA_SIZES_RECORDED is CA_SIZES_FORGOTTEN. Never fails; nothing to destroy,
- * but what is still used must be given back (reset) before self ends, if it has a parent. */
+ * but if it has a parent, a reset must come before self ends: the parent may count more for it
+ * than is used. Not to be moved before. */
 void ca_limiting_init(ca_limiting *self, ca_allocator *inner, ca_sizes sizes, size_t limit,
                       ca_budget *parent);
 
