@@ -42,6 +42,9 @@ typedef enum ca_move { CA_MOVE_NEVER = 0, CA_MOVE_ALLOWED = 1 } ca_move;
  * that records can serve behind malloc, whose free() brings no size. */
 typedef enum ca_sizes { CA_SIZES_FORGOTTEN = 0, CA_SIZES_RECORDED = 1 } ca_sizes;
 
+/* Is shown a live block; returns whether to go on. Must not use the allocator that shows it. */
+typedef bool ca_block_visitor(void *argument, ca_block block);
+
 typedef struct ca_allocator_ops {
   /* Returns got >= size bytes aligned to align, contents unspecified, or none.
    * Requires size > 0. */
@@ -79,6 +82,12 @@ typedef struct ca_allocator_ops {
    * long as the allocator holds it; none where it isn't one range, or isn't known. So that a
    * composition need not ask owns() for each block. */
   ca_block (*range)(const ca_allocator *self);
+
+  /* Optional, and only with usable_size: calls visitor(argument, block) for each live block, its
+   * size as usable_size() tells it, by rising address. Returns whether all were visited: false if
+   * visitor said to stop, a record on the way is damaged, or an allocator below can't walk. O(n) in
+   * what was handed out; for reports. */
+  bool (*walk)(const ca_allocator *self, ca_block_visitor *visitor, void *argument);
 } ca_allocator_ops;
 
 /* First member of every allocator. One word: to switch is to store one pointer. */

@@ -270,6 +270,22 @@ static void recording_deallocate_unsized(ca_allocator *base, void *ptr) {
   give(self, block, end_of(self, block) - block);
 }
 
+static bool recording_walk(const ca_allocator *base, ca_block_visitor *visitor, void *argument) {
+  const ca_bit_set *const self = from_const_base(base);
+  const size_t known = self->map.known;
+  const size_t words = ca_free_map_word_count(known);
+  size_t block = ca_words_next_clear(self->map.words, words, 0);
+  while (block < known) {
+    const size_t end = end_of(self, block);
+    if (end > known ||
+        (is_live(self, block) && !visitor(argument, run_at(self, block, end - block)))) {
+      return false;
+    }
+    block = ca_words_next_clear(self->map.words, words, end);
+  }
+  return true;
+}
+
 static bool op_owns(const ca_allocator *base, const void *ptr) {
   const ca_bit_set *const self = from_const_base(base);
   return (uintptr_t)ptr - (uintptr_t)self->begin < ca_bit_set_capacity(self);
@@ -306,6 +322,7 @@ static const ca_allocator_ops recording_ops = {
     .check = op_check,
     .name = "bit set, sizes recorded",
     .range = op_range,
+    .walk = recording_walk,
 };
 
 /* Layout: padding up to a block, the blocks, padding up to a word, borders, the map. */

@@ -119,6 +119,27 @@ static char *cursor_behind(const void *ptr, size_t size) {
   return (char *)ca_bump_record_of(ptr) + ca_bump_recorded_stride(size);
 }
 
+/* Padding in which records could stand looks like a block that was freed: blocks can be walked. */
+static void record_padding(const char *from, const char *ptr) {
+  if (from != ptr) {
+    const size_t size = (size_t)(ptr - from) - CA_BUMP_RECORD_SIZE;
+    ca_bump_store_record(from, ca_bump_freed_record(ca_bump_live_record(from, size)));
+  }
+}
+
+/* The first place from `at` on where a block may begin. */
+static char *next_block(const char *at) {
+  const uintptr_t least = (uintptr_t)at + RECORD_SIZE;
+  return (char *)(least + ca_padding_to(least, CA_ALIGN_DEFAULT));
+}
+
+/* Padding in which records could stand looks like a block that was freed. */
+static void record_padding(const char *from, const char *ptr) {
+  if (from != ptr) {
+    store_record(from, (size_t)(ptr - from) - RECORD_SIZE, 0);
+  }
+}
+
 static ca_block recording_allocate(ca_allocator *base, size_t size, size_t align) {
   ca_bump *const self = from_base(base);
   const size_t skip =
@@ -128,6 +149,9 @@ static ca_block recording_allocate(ca_allocator *base, size_t size, size_t align
     return ca_block_none();
   }
   char *const ptr = self->cursor + skip;
+  if (CA_UNLIKELY(align > CA_BUMP_RECORDED_ALIGN)) {
+    record_padding(self->cursor + CA_BUMP_RECORD_SIZE, ptr);
+  }
   self->cursor = cursor_behind(ptr, size);
   ca_bump_store_record(ptr, ca_bump_live_record(ptr, size));
   ca_unpoison(ptr, size);
@@ -195,6 +219,22 @@ static size_t recording_usable_size(const ca_allocator *base, const void *ptr) {
   return live_size(from_const_base(base), ptr, "usable_size");
 }
 
+static bool recording_walk(const ca_allocator *base, ca_block_visitor *visitor, void *argument) {
+  const ca_bump *const self = from_const_base(base);
+  for (char *ptr = self->begin + CA_BUMP_RECORD_SIZE; ptr < self->cursor;) {
+    const uint64_t record = ca_bump_load_record(ptr);
+    const bool lives = ca_bump_record_lives(record, ptr);
+    const size_t size = ca_bump_recorded_size(record);
+    if ((!lives && !ca_bump_record_lives(ca_bump_freed_record(record), ptr)) || size == 0 ||
+        size > (size_t)(self->cursor - ptr) ||
+        (lives && !visitor(argument, ca_block_make(ptr, size)))) {
+      return false;
+    }
+    ptr += ca_bump_recorded_stride(size);
+  }
+  return true;
+}
+
 static bool is_record_place(const char *place) {
   return ca_bump_may_be_recorded(place + CA_BUMP_RECORD_SIZE);
 }
@@ -217,6 +257,7 @@ const ca_allocator_ops ca_bump_recording_ops = {
     .check = recording_check,
     .name = "bump, sizes recorded",
     .range = op_range,
+    .walk = recording_walk,
 };
 
 /* To a range that begins and ends where records can be. */

@@ -181,6 +181,44 @@ TEST(BumpRecordingTest, ABlockOfEightMoreThanAMultipleOfSixteenCostsOnlyItsRecor
   ca_bump_destroy(&bump);
 }
 
+TEST(BumpRecordingTest, BlocksFreedNewestFirstAreTakenBackWholeWhateverTheirSizes) {
+  alignas(16) char memory[1024];
+  ca_bump bump;
+  ca_bump_init_range(&bump, ca_block_make(memory, sizeof memory), CA_SIZES_RECORDED);
+  std::vector<void *> blocks;
+  for (const std::size_t size : {1, 8, 16, 24, 32, 100}) {
+    blocks.push_back(ca_allocate(ca_bump_allocator(&bump), size, size < 16 ? 8 : 16).ptr);
+  }
+  for (; !blocks.empty(); blocks.pop_back()) {
+    bump.base.ops->deallocate_unsized(&bump.base, blocks.back());
+  }
+  EXPECT_EQ(ca_bump_used(&bump), 0U);
+  ca_bump_destroy(&bump);
+}
+
+TEST(BumpRecordingTest, AWalkEndsAtARecordThatWasWrittenOver) {
+  alignas(16) char memory[1024];
+  ca_bump bump;
+  ca_bump_init_range(&bump, ca_block_make(memory, sizeof memory), CA_SIZES_RECORDED);
+  ca_allocate(ca_bump_allocator(&bump), 24, 16);
+  const auto *second = static_cast<char *>(ca_allocate(ca_bump_allocator(&bump), 24, 16).ptr);
+  char *record = const_cast<char *>(second) - 8;
+  const auto walk = [&bump] {
+    return bump.base.ops->walk(
+        &bump.base, [](void *, ca_block) { return true; }, nullptr);
+  };
+  EXPECT_TRUE(walk());
+  for (const char bit : {2, 16}) {
+    ca_unpoison_defined(record, 8);
+    record[0] = static_cast<char>(record[0] ^ bit);
+    EXPECT_FALSE(walk());
+    ca_unpoison_defined(record, 8);
+    record[0] = static_cast<char>(record[0] ^ bit);
+    EXPECT_TRUE(walk());
+  }
+  ca_bump_destroy(&bump);
+}
+
 class BumpDeathTest : public testing::Test {
  protected:
   BumpDeathTest() {

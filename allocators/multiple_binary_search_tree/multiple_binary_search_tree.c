@@ -1,6 +1,7 @@
 #include "allocators/multiple_binary_search_tree/multiple_binary_search_tree.h"
 
 #include "allocators/multiple_binary_search_tree/runs.h"
+#include "base/bits.h"
 
 static trees *from_base(ca_allocator *base) { return (trees *)base; }
 static const trees *from_const_base(const ca_allocator *base) { return (const trees *)base; }
@@ -307,6 +308,24 @@ static size_t recording_usable_size(const ca_allocator *base, const void *ptr) {
   return (size_t)(end_of_block(self, number) - number) * GRANULE;
 }
 
+static bool recording_walk(const ca_allocator *base, ca_block_visitor *visitor, void *argument) {
+  const trees *const self = from_const_base(base);
+  for (uint32_t word = self->first & ~UINT32_C(63); word < self->top; word += 64) {
+    uint64_t live = *begins_word(self, word) & ~*free_word(self, word);
+    if (self->top - word < 64) {
+      live &= bit_of(self->top) - 1; /* top has the same mark. */
+    }
+    for (; live != 0; live = ca_bits_clear_lowest(live)) {
+      const uint32_t number = word + ca_bits_lowest(live);
+      const size_t size = (size_t)(end_of_block(self, number) - number) * GRANULE;
+      if (!visitor(argument, ca_block_make(address_of(self, number), size))) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
 const ca_allocator_ops runs_recording_ops = {
     .allocate = recording_allocate,
     .deallocate = recording_deallocate,
@@ -318,4 +337,5 @@ const ca_allocator_ops runs_recording_ops = {
     .check = op_check,
     .name = "multiple_binary_search_tree, sizes recorded",
     .range = op_range,
+    .walk = recording_walk,
 };

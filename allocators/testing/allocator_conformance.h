@@ -124,6 +124,7 @@ TYPED_TEST_P(AllocatorConformance, HasANameAndItsOperations) {
   EXPECT_NE(ops->grow, nullptr);
   EXPECT_NE(ops->shrink, nullptr);
   EXPECT_TRUE(ops->range == nullptr || ops->owns != nullptr);
+  EXPECT_TRUE(ops->walk == nullptr || ops->usable_size != nullptr);
   EXPECT_EQ(ops->usable_size == nullptr, ops->deallocate_unsized == nullptr) << "both or neither";
 }
 
@@ -362,6 +363,38 @@ TYPED_TEST_P(AllocatorConformance, WhatItRecordsIsWhatItHandedOut) {
   }
 }
 
+TYPED_TEST_P(AllocatorConformance, AWalkShowsEachLiveBlockUntilItIsStopped) {
+  struct Walk {
+    std::vector<ca_block> seen;
+    std::size_t most;
+  };
+  if (this->ops()->walk == nullptr) GTEST_SKIP() << "walks over nothing";
+  const auto visitor = [](void *argument, ca_block block) {
+    auto &self = *static_cast<Walk *>(argument);
+    self.seen.push_back(block);
+    return self.seen.size() < self.most;
+  };
+  Walk none{{}, 100};
+  if (!this->ops()->walk(this->allocator(), visitor, &none))
+    GTEST_SKIP() << "nor does what is below";
+  EXPECT_TRUE(none.seen.empty());
+  for (const std::size_t size : {1, 15, 16, 100, 1000, 7, 64}) {
+    for (std::size_t align = 1; align <= 64 && align <= TypeParam::kMaxAlign; align *= 4) {
+      ASSERT_FALSE(ca_block_is_none(this->Allocate(size, align)));
+    }
+  }
+  for (std::size_t i = 0; i < 5; ++i) this->FreeAt(i * 2);
+  Walk all{{}, SIZE_MAX};
+  EXPECT_TRUE(this->ops()->walk(this->allocator(), visitor, &all));
+  EXPECT_EQ(all.seen.size(), this->held_.size());
+  for (const ca_block block : all.seen) {
+    EXPECT_EQ(block.size, this->ops()->usable_size(this->allocator(), block.ptr));
+  }
+  Walk two{{}, 2};
+  EXPECT_FALSE(this->ops()->walk(this->allocator(), visitor, &two));
+  EXPECT_EQ(two.seen.size(), 2U);
+}
+
 TYPED_TEST_P(AllocatorConformance, KeepsErrno) {
   errno = 4321;
   this->Allocate(100);
@@ -396,6 +429,7 @@ REGISTER_TYPED_TEST_SUITE_P(
     MemoryComesBackInAnyOrder, AllOfItIsOnePieceAgainOnceEverythingIsFreed,
     GrowKeepsContentsAndMovesOnlyWhenAllowed, ShrinkKeepsContentsAndMovesOnlyWhenAllowed,
     ReallocateKeepsContentsAndNeighbours, OwnsItsBlocksAndNothingElse,
-    WhatItRecordsIsWhatItHandedOut, KeepsErrno, RandomOperationsAgreeWithTheModel);
+    WhatItRecordsIsWhatItHandedOut, AWalkShowsEachLiveBlockUntilItIsStopped, KeepsErrno,
+    RandomOperationsAgreeWithTheModel);
 
 #endif  // CONTEXT_ALLOCATOR_ALLOCATORS_TESTING_ALLOCATOR_CONFORMANCE_H_

@@ -10,7 +10,12 @@ namespace ca_testing {
 
 AllocatorModel::AllocatorModel(ca_allocator *under_test, std::function<std::uint32_t()> next,
                                ModelLimits limits)
-    : allocator_(under_test), next_(std::move(next)), limits_(limits) {}
+    : allocator_(under_test),
+      next_(std::move(next)),
+      limits_(limits),
+      walks_(under_test->ops->walk != nullptr &&
+             under_test->ops->walk(
+                 under_test, [](void *, ca_block) { return true; }, nullptr)) {}
 
 std::string AllocatorModel::Step() {
   const std::string wrong = Operate();
@@ -19,7 +24,7 @@ std::string AllocatorModel::Step() {
       !allocator_->ops->check(allocator_)) {
     return "its own invariants do not hold";
   }
-  return "";
+  return limits_.check_every_step ? CheckWalk() : "";
 }
 
 std::string AllocatorModel::FreeAll() {
@@ -27,7 +32,7 @@ std::string AllocatorModel::FreeAll() {
     const std::string wrong = Deallocate(live_.begin());
     if (!wrong.empty()) return wrong;
   }
-  return "";
+  return CheckWalk();
 }
 
 std::string AllocatorModel::Operate() {
@@ -117,6 +122,36 @@ std::string AllocatorModel::CheckRecord(std::uintptr_t at, const Live &live) con
     if (usable > live.got) return "recorded more than it handed out";
   }
   return "";
+}
+
+std::string AllocatorModel::CheckWalk() const {
+  struct Walk {
+    const Blocks &live;
+    Blocks::const_iterator next;
+    std::string wrong;
+  };
+  if (!walks_) return "";
+  Walk walk{live_, live_.begin(), ""};
+  const bool whole = allocator_->ops->walk(
+      allocator_,
+      [](void *argument, ca_block block) {
+        auto &self = *static_cast<Walk *>(argument);
+        const auto at = reinterpret_cast<std::uintptr_t>(block.ptr);
+        if (self.next == self.live.end() || at < self.next->first) {
+          self.wrong = "walks over a block that does not live";
+        } else if (at > self.next->first) {
+          self.wrong = "misses a live block on its walk";
+        } else if (block.size < self.next->second.asked || block.size > self.next->second.got) {
+          self.wrong = "walks over a block of another size";
+        } else {
+          ++self.next;
+        }
+        return self.wrong.empty();
+      },
+      &walk);
+  if (!walk.wrong.empty()) return walk.wrong;
+  if (!whole) return "stops its walk";
+  return walk.next == live_.end() ? "" : "misses a live block on its walk";
 }
 
 std::string AllocatorModel::CheckStamp(std::uintptr_t at, const Live &live, std::size_t bytes) {

@@ -21,7 +21,7 @@ struct ModelLimits {
   std::size_t max_size = 2000;   // Most requests are far smaller; a few are larger.
   std::size_t max_align = 4096;  // The largest alignment that the allocator honours.
   std::size_t max_blocks = 300;  // Above that, more frees than allocations.
-  bool check_every_step = true;  // Call ops->check after each step.
+  bool check_every_step = true;  // Call ops->check and ops->walk after each step.
 };
 
 class AllocatorModel {
@@ -59,6 +59,7 @@ class AllocatorModel {
   std::string Adopt(ca_block block, std::size_t asked, std::size_t align);
   std::string CheckNeighbours(std::uintptr_t at, std::size_t got) const;
   std::string CheckRecord(std::uintptr_t at, const Live &live) const;
+  std::string CheckWalk() const;
   static std::string CheckStamp(std::uintptr_t at, const Live &live, std::size_t bytes);
   Blocks::iterator AnyBlock();
   std::size_t AnySizeOf(const Live &live);
@@ -68,6 +69,7 @@ class AllocatorModel {
   ca_allocator *const allocator_;
   const std::function<std::uint32_t()> next_;
   const ModelLimits limits_;
+  const bool walks_;  // And so does what stands below.
   Blocks live_;
   std::uint8_t last_stamp_ = 0;
   std::size_t refusals_ = 0;

@@ -25,6 +25,10 @@ enum class Fault {
   kRecordsLess,
   kRecordsMore,
   kFailsCheck,
+  kWalksOverTheDead,
+  kWalksPast,
+  kWalksWithWrongSizes,
+  kStopsWalking,
 };
 
 // Hands out 64 KiB cells of a static array, one block in each, first free cell first.
@@ -99,8 +103,21 @@ bool Check(const ca_allocator *base) {
   return FromBase(const_cast<ca_allocator *>(base))->fault != Fault::kFailsCheck;
 }
 
-constexpr ca_allocator_ops kOps = {Allocate,          Deallocate, Resize, Resize, UsableSize,
-                                   DeallocateUnsized, Owns,       Check,  "toy"};
+bool Walk(const ca_allocator *base, ca_block_visitor *visitor, void *argument) {
+  const Toy *toy = FromBase(const_cast<ca_allocator *>(base));
+  for (std::size_t i = 0; i < 400; ++i) {
+    if (!toy->used[i] && (toy->fault != Fault::kWalksOverTheDead || toy->size[i] == 0)) continue;
+    if (toy->fault == Fault::kWalksPast && i == 7) continue;
+    if (toy->fault == Fault::kStopsWalking && i == 7) return false;
+    const std::size_t size = toy->size[i] + (toy->fault == Fault::kWalksWithWrongSizes ? 1 : 0);
+    if (!visitor(argument, ca_block_make(g_cells + i * kCell, size))) return false;
+  }
+  return true;
+}
+
+constexpr ca_allocator_ops kOps = {Allocate,   Deallocate,        Resize, Resize,
+                                   UsableSize, DeallocateUnsized, Owns,   Check,
+                                   "toy",      nullptr,           Walk};
 
 std::string FirstComplaint(Fault fault) {
   static Toy toy;
@@ -131,6 +148,10 @@ TEST(AllocatorModelTest, NamesEveryFault) {
   EXPECT_EQ(FirstComplaint(Fault::kRecordsLess), "recorded less than was asked");
   EXPECT_EQ(FirstComplaint(Fault::kRecordsMore), "recorded more than it handed out");
   EXPECT_EQ(FirstComplaint(Fault::kFailsCheck), "its own invariants do not hold");
+  EXPECT_EQ(FirstComplaint(Fault::kWalksOverTheDead), "walks over a block that does not live");
+  EXPECT_EQ(FirstComplaint(Fault::kWalksPast), "misses a live block on its walk");
+  EXPECT_EQ(FirstComplaint(Fault::kWalksWithWrongSizes), "walks over a block of another size");
+  EXPECT_EQ(FirstComplaint(Fault::kStopsWalking), "stops its walk");
 }
 
 }  // namespace
