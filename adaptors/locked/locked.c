@@ -65,17 +65,25 @@ static bool op_check(const ca_allocator *base) {
   return holds;
 }
 
-#define LOCKED_TABLE(USABLE, UNSIZED, OWNS, RANGE)                                               \
+static bool op_walk(const ca_allocator *base, ca_block_visitor *visitor, void *argument) {
+  ca_locked_acquire(from_base(base));
+  const bool whole = ca_wrapper_walk(base, visitor, argument);
+  ca_locked_release(from_base(base));
+  return whole;
+}
+
+#define LOCKED_TABLE(USABLE, UNSIZED, OWNS, RANGE, WALK)                                         \
   {                                                                                              \
     .allocate = op_allocate, .deallocate = op_deallocate, .grow = op_grow, .shrink = op_shrink,  \
     .usable_size = (USABLE), .deallocate_unsized = (UNSIZED), .owns = (OWNS), .check = op_check, \
-    .name = "locked", .range = (RANGE)                                                           \
+    .name = "locked", .range = (RANGE), .walk = (WALK)                                           \
   }
 
 static const ca_wrapper_tables tables = {
-    {LOCKED_TABLE(NULL, NULL, NULL, NULL), LOCKED_TABLE(NULL, NULL, op_owns, ca_wrapper_range)},
-    {LOCKED_TABLE(op_usable_size, op_deallocate_unsized, NULL, NULL),
-     LOCKED_TABLE(op_usable_size, op_deallocate_unsized, op_owns, ca_wrapper_range)},
+    {LOCKED_TABLE(NULL, NULL, NULL, NULL, NULL),
+     LOCKED_TABLE(NULL, NULL, op_owns, ca_wrapper_range, NULL)},
+    {LOCKED_TABLE(op_usable_size, op_deallocate_unsized, NULL, NULL, op_walk),
+     LOCKED_TABLE(op_usable_size, op_deallocate_unsized, op_owns, ca_wrapper_range, op_walk)},
 };
 
 static const pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;

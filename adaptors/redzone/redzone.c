@@ -228,9 +228,9 @@ static bool op_check(const ca_allocator *base) {
 
 static const ca_wrapper_tables tables = {
     CA_WRAPPER_ROW("redzone", op_allocate, op_deallocate, op_grow, op_shrink, op_usable_size,
-                   op_deallocate_unsized, op_check),
+                   op_deallocate_unsized, op_check, NULL),
     CA_WRAPPER_ROW("redzone", op_allocate, op_deallocate, op_grow, op_shrink, op_usable_size,
-                   op_deallocate_unsized, op_check)};
+                   op_deallocate_unsized, op_check, NULL)};
 
 void ca_redzone_init(ca_redzone *self, ca_allocator *inner) {
   ca_wrapper_init(&self->wrapper, inner, CA_SIZES_RECORDED, tables);

@@ -152,9 +152,9 @@ static size_t op_usable_size(const ca_allocator *base, const void *ptr) {
 
 static const ca_wrapper_tables tables = {
     CA_WRAPPER_ROW("sized", op_allocate, op_deallocate, op_grow, op_shrink, op_usable_size,
-                   op_deallocate_unsized, ca_wrapper_check),
+                   op_deallocate_unsized, ca_wrapper_check, NULL),
     CA_WRAPPER_ROW("sized", op_allocate, op_deallocate, op_grow, op_shrink, op_usable_size,
-                   op_deallocate_unsized, ca_wrapper_check),
+                   op_deallocate_unsized, ca_wrapper_check, NULL),
 };
 
 void ca_sized_init(ca_sized *self, ca_allocator *inner) {

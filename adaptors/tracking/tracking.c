@@ -124,11 +124,11 @@ static bool op_check(const ca_allocator *base) {
 }
 
 static const ca_wrapper_tables tables = {
-    CA_WRAPPER_ROW("tracking", op_allocate, op_deallocate, op_grow, op_shrink, NULL, NULL,
-                   op_check),
+    CA_WRAPPER_ROW("tracking", op_allocate, op_deallocate, op_grow, op_shrink, NULL, NULL, op_check,
+                   NULL),
     CA_WRAPPER_ROW("tracking, sizes recorded", recording_allocate, recording_deallocate,
                    recording_grow, recording_shrink, ca_wrapper_usable_size,
-                   recording_deallocate_unsized, op_check),
+                   recording_deallocate_unsized, op_check, ca_wrapper_walk),
 };
 
 void ca_tracking_init(ca_tracking *self, ca_allocator *inner, ca_sizes sizes) {

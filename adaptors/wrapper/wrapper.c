@@ -37,6 +37,11 @@ ca_block ca_wrapper_range(const ca_allocator *base) {
   return inner->ops->range == NULL ? ca_block_none() : inner->ops->range(inner);
 }
 
+bool ca_wrapper_walk(const ca_allocator *base, ca_block_visitor *visitor, void *argument) {
+  const ca_allocator *const inner = ca_wrapper_inner(base);
+  return inner->ops->walk != NULL && inner->ops->walk(inner, visitor, argument);
+}
+
 bool ca_wrapper_check(const ca_allocator *base) {
   const ca_allocator *const inner = ca_wrapper_inner(base);
   return inner->ops->check == NULL || inner->ops->check(inner);

@@ -47,6 +47,9 @@ bool ca_wrapper_owns(const ca_allocator *base, const void *ptr);
 /* None where the inner allocator doesn't tell. */
 ca_block ca_wrapper_range(const ca_allocator *base);
 
+/* For an adaptor whose blocks are the inner allocator's own. False where that can't walk. */
+bool ca_wrapper_walk(const ca_allocator *base, ca_block_visitor *visitor, void *argument);
+
 /* True where the inner allocator has no check of its own. */
 bool ca_wrapper_check(const ca_allocator *base);
 
@@ -55,23 +58,23 @@ typedef ca_allocator_ops ca_wrapper_tables[2][2];
 
 /* clang-format off */
 #define CA_WRAPPER_TABLE_(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, USABLE, UNSIZED, OWNS, CHECK, \
-                          RANGE)                                                                  \
+                          RANGE, WALK)                                                            \
   {.allocate = (ALLOCATE), .deallocate = (DEALLOCATE), .grow = (GROW), .shrink = (SHRINK),        \
    .usable_size = (USABLE), .deallocate_unsized = (UNSIZED), .owns = (OWNS), .check = (CHECK),    \
-   .name = (NAME), .range = (RANGE)}
+   .name = (NAME), .range = (RANGE), .walk = (WALK)}
 
 /* One row of tables: without and with owns. */
-#define CA_WRAPPER_ROW(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, USABLE, UNSIZED, CHECK)          \
+#define CA_WRAPPER_ROW(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, USABLE, UNSIZED, CHECK, WALK)    \
   {CA_WRAPPER_TABLE_(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, USABLE, UNSIZED, NULL, CHECK,      \
-                     NULL),                                                                       \
+                     NULL, WALK),                                                                 \
    CA_WRAPPER_TABLE_(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, USABLE, UNSIZED, ca_wrapper_owns,  \
-                     CHECK, ca_wrapper_range)}
+                     CHECK, ca_wrapper_range, WALK)}
 
 /* Both rows, for an adaptor that needs no size of its own. */
 #define CA_WRAPPER_ROWS(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, UNSIZED, CHECK)                 \
-  {CA_WRAPPER_ROW(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, NULL, NULL, CHECK),                   \
+  {CA_WRAPPER_ROW(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, NULL, NULL, CHECK, NULL),             \
    CA_WRAPPER_ROW(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, ca_wrapper_usable_size, UNSIZED,      \
-                  CHECK)}
+                  CHECK, ca_wrapper_walk)}
 /* clang-format on */
 
 /* Puts *self around inner, with the one of the tables that offers what inner offers: sizes only if
