@@ -248,18 +248,11 @@ void ca_context_header_reset(ca_context_header *self) {
   forget_blocks(self);
 }
 
-/* For the time that callbacks run, a context that is swapped in here is not: what they allocate is not
- * to be forgotten, and they may switch. */
+/* What the callbacks allocate is not to be forgotten, and they may switch. */
 static ca_context_result reset_tree_here(ca_thread_state *state, ca_context_header *self) {
-  ca_context_header *const current = state->current;
-  state->current = state->outside;
-  state->coroutine = NULL;
-  __atomic_store_n(&self->holder, (uintptr_t)self, __ATOMIC_RELAXED);
+  ca_context_header *const current = ca_step_out(state, self);
   const ca_context_result result = ca_context_tree_reset(self);
-  (void)ca_context_swap_out(); /* What a callback left behind. */
-  __atomic_store_n(&self->holder, (uintptr_t)state, __ATOMIC_RELAXED);
-  state->coroutine = self;
-  state->current = current;
+  ca_step_in(state, self, current);
   return result;
 }
 

@@ -51,6 +51,7 @@ typedef enum ca_context_result {
   CA_CONTEXT_LIVE = 4,     /* It refuses to go while blocks are live: see ca_context_count(). */
   CA_CONTEXT_CYCLE = 5,    /* It would become its own ancestor. */
   CA_CONTEXT_DONE_BUT_CLEANUP_FAILED = 6, /* Done all the same. */
+  CA_CONTEXT_DAMAGED = 7,                 /* Somebody wrote over what it knows of its blocks. */
 } ca_context_result;
 
 /* What becomes of blocks that are live when their context is destroyed. */
@@ -191,6 +192,14 @@ ca_context_result ca_context_remove_cleanup(ca_context context, ca_context_clean
 /* What the context was asked and what it used. Exact while it is parked or held here; from another
  * thread the counts may be of different moments. All-zero if it is gone. */
 ca_context_counts ca_context_count(ca_context context);
+
+/* Calls visitor(argument, block) for each live block, its size what is usable, by rising address;
+ * no further once visitor returns false. Requires, else HELD, that it is parked or swapped in on
+ * this thread. What others freed is taken in before. The visitor runs with what is current outside
+ * the context: it may allocate, switch to others, and free any block, also the one that it is
+ * shown. DAMAGED where a block was written past its end, so that the next one isn't found.
+ * O(blocks handed out). */
+ca_context_result ca_context_walk(ca_context context, ca_block_visitor *visitor, void *argument);
 
 /* Whether the context's invariants hold. O(1); requires that it is parked or held here. False if it
  * is gone. */

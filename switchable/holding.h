@@ -62,4 +62,23 @@ static inline ca_context_result ca_hold_or_have(ca_context context, bool *here) 
   return *here ? CA_CONTEXT_DONE : ca_hold_handle(context, context.header);
 }
 
+/* For the time that a user's callbacks run, a context that is swapped in here is held by itself
+ * instead. Returns what was current, for ca_step_in(). */
+static inline ca_context_header *ca_step_out(ca_thread_state *state, ca_context_header *self) {
+  ca_context_header *const current = state->current;
+  state->current = state->outside;
+  state->coroutine = NULL;
+  /* Relaxed, here and below: no other thread takes it from either. */
+  __atomic_store_n(&self->holder, (uintptr_t)self, __ATOMIC_RELAXED);
+  return current;
+}
+
+static inline void ca_step_in(ca_thread_state *state, ca_context_header *self,
+                              ca_context_header *current) {
+  (void)ca_context_swap_out(); /* What a callback left behind. */
+  __atomic_store_n(&self->holder, (uintptr_t)state, __ATOMIC_RELAXED);
+  state->coroutine = self;
+  state->current = current;
+}
+
 #endif /* CONTEXT_ALLOCATOR_SWITCHABLE_HOLDING_H_ */
