@@ -29,7 +29,8 @@
  *             and a size that doesn't fit ("wrong size").
  * Ownership   the source must outlive the allocator; destroy() returns the range to it.
  * Threads     not thread-safe.
- * Statistics  ca_bit_set_live(), derived from the bits. A peak would cost every call: see
+ * Statistics  ca_bit_set_live(), derived from the bits, and ca_bit_set_peak(), from how far they
+ *             were needed. The most that was live at once would cost every call: see
  *             adaptors/tracking.
  */
 #ifndef CONTEXT_ALLOCATOR_ALLOCATORS_BIT_SET_BIT_SET_H_
@@ -99,6 +100,12 @@ size_t ca_bit_set_live(const ca_bit_set *self);
 /* Bytes in blocks, allocated or not. O(1). */
 static inline size_t ca_bit_set_capacity(const ca_bit_set *self) {
   return self->map.count << self->block_shift;
+}
+
+/* Bytes up to the highest block that was ever looked at since init or reset, rounded up to 64
+ * blocks: what was needed at most. O(1). */
+static inline size_t ca_bit_set_peak(const ca_bit_set *self) {
+  return self->map.known << self->block_shift;
 }
 
 /* What the inline functions leave to bit_set.c. */

@@ -66,8 +66,8 @@ static bool within_region(const ca_bump *self) {
 
 static bool op_check(const ca_allocator *base) {
   const ca_bump *const self = from_const_base(base);
-  return self->begin <= self->cursor && self->cursor <= self->end &&
-         (uintptr_t)self->end <= INTPTR_MAX && within_region(self);
+  return self->begin <= self->cursor && self->cursor <= self->end && self->begin <= self->highest &&
+         self->highest <= self->end && (uintptr_t)self->end <= INTPTR_MAX && within_region(self);
 }
 
 static const ca_allocator_ops forgetting_ops = {
@@ -127,19 +127,6 @@ static void record_padding(const char *from, const char *ptr) {
   }
 }
 
-/* The first place from `at` on where a block may begin. */
-static char *next_block(const char *at) {
-  const uintptr_t least = (uintptr_t)at + RECORD_SIZE;
-  return (char *)(least + ca_padding_to(least, CA_ALIGN_DEFAULT));
-}
-
-/* Padding in which records could stand looks like a block that was freed. */
-static void record_padding(const char *from, const char *ptr) {
-  if (from != ptr) {
-    store_record(from, (size_t)(ptr - from) - RECORD_SIZE, 0);
-  }
-}
-
 static ca_block recording_allocate(ca_allocator *base, size_t size, size_t align) {
   ca_bump *const self = from_base(base);
   const size_t skip =
@@ -176,7 +163,7 @@ static void recording_deallocate(ca_allocator *base, void *ptr, size_t size, siz
 }
 
 static ca_block resize_newest(ca_bump *self, void *ptr, size_t new_size) {
-  self->cursor = cursor_behind(ptr, new_size);
+  ca_bump_set_back(self, cursor_behind(ptr, new_size));
   ca_bump_store_record(ptr, ca_bump_live_record(ptr, new_size));
   return ca_block_make(ptr, new_size);
 }
@@ -286,6 +273,7 @@ void ca_bump_init_range(ca_bump *self, ca_block range, ca_sizes sizes) {
     cut_to_records(self);
   }
   self->cursor = self->begin;
+  self->highest = self->begin;
   ca_poison(self->begin, (size_t)(self->end - self->begin));
 }
 

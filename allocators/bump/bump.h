@@ -34,7 +34,8 @@ extern "C" {
 #endif
 
 /* Invariant: begin <= cursor <= end < 2^63, all inside the region when there is one; with sizes
- * recorded all three are 8 below a multiple of 16, unless they are one.
+ * recorded all three are 8 below a multiple of 16, unless they are one. highest <= end; with sizes
+ * recorded it is where the cursor was highest, since init or reset, when it was last set back.
  * All-zero holds nothing: destroy() and ca_bump_allocate() may be called, the interface not.
  * The members are for this header's inline functions only. */
 typedef struct ca_bump {
@@ -44,6 +45,7 @@ typedef struct ca_bump {
   char *begin;       /* First byte ever handed out. */
   ca_block region;   /* What goes back to the source; none where the range is the caller's. */
   ca_source *source;
+  char *highest;
 } ca_bump;
 
 /* Takes a range of `size` bytes from source. Returns false if it has none, or if size is 0: *self
@@ -61,6 +63,7 @@ void ca_bump_destroy(ca_bump *self);
 static inline void ca_bump_reset(ca_bump *self) {
   ca_poison(self->begin, (size_t)(self->end - self->begin));
   self->cursor = self->begin;
+  self->highest = self->begin;
 }
 
 /* The allocator interface of *self; valid as long as *self is. */
@@ -69,6 +72,12 @@ static inline ca_allocator *ca_bump_allocator(ca_bump *self) { return &self->bas
 /* Bytes between the range's begin and the cursor: what blocks, records and padding take. */
 static inline size_t ca_bump_used(const ca_bump *self) {
   return (size_t)(self->cursor - self->begin);
+}
+
+/* The most that ca_bump_used() was since init or reset; with sizes forgotten, only what it is now.
+ */
+static inline size_t ca_bump_peak(const ca_bump *self) {
+  return (size_t)((self->highest > self->cursor ? self->highest : self->cursor) - self->begin);
 }
 
 /* ca_allocate() for callers that know what they hold. Only where sizes are forgotten. */

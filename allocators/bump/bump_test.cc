@@ -193,6 +193,11 @@ TEST(BumpRecordingTest, BlocksFreedNewestFirstAreTakenBackWholeWhateverTheirSize
     bump.base.ops->deallocate_unsized(&bump.base, blocks.back());
   }
   EXPECT_EQ(ca_bump_used(&bump), 0U);
+  EXPECT_EQ(ca_bump_peak(&bump), 16U + 16 + 32 + 32 + 48 + 112);
+  ca_allocate(ca_bump_allocator(&bump), 100, 16);
+  EXPECT_EQ(ca_bump_peak(&bump), 16U + 16 + 32 + 32 + 48 + 112);
+  ca_bump_reset(&bump);
+  EXPECT_EQ(ca_bump_peak(&bump), 0U);
   ca_bump_destroy(&bump);
 }
 

@@ -85,6 +85,14 @@ static inline void *ca_bump_allocate_recorded(ca_bump *self, size_t size) {
   return ptr;
 }
 
+/* Moves the cursor, and keeps in mind how far it was. */
+static inline void ca_bump_set_back(ca_bump *self, char *cursor) {
+  if (self->cursor > self->highest) {
+    self->highest = self->cursor;
+  }
+  self->cursor = cursor;
+}
+
 /* Ends the life of the block at ptr. False, and nothing done, if it isn't a live block of this
  * range. Requires that sizes are recorded. */
 static inline bool ca_bump_deallocate_recorded(ca_bump *self, void *ptr) {
@@ -100,7 +108,7 @@ static inline bool ca_bump_deallocate_recorded(ca_bump *self, void *ptr) {
   ca_bump_store_record(ptr, ca_bump_freed_record(record));
   char *const record_place = (char *)ca_bump_record_of(ptr);
   if (record_place + ca_bump_recorded_stride(size) == self->cursor) {
-    self->cursor = record_place;
+    ca_bump_set_back(self, record_place);
   }
   ca_poison(ptr, size);
   return true;

@@ -118,18 +118,21 @@ void ca_context_allocator_destroy(ca_context_allocator *self) {
 }
 
 ca_context_allocator_statistics ca_context_allocator_measure(const ca_context_allocator *self) {
-  ca_context_allocator_statistics measured = {.used = 0, .capacity = 0};
+  ca_context_allocator_statistics measured = {.used = 0, .peak = 0, .capacity = 0};
   switch (self->kind) {
     case CA_CONTEXT_BUMP:
       measured.used = ca_bump_used(&self->chosen.bump);
+      measured.peak = ca_bump_peak(&self->chosen.bump);
       measured.capacity = (size_t)(self->chosen.bump.end - self->chosen.bump.begin);
       break;
     case CA_CONTEXT_BIT_SET:
       measured.used = ca_bit_set_live(&self->chosen.bit_set);
+      measured.peak = ca_bit_set_peak(&self->chosen.bit_set);
       measured.capacity = ca_bit_set_capacity(&self->chosen.bit_set);
       break;
     case CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE:
       measured.used = ca_multiple_binary_search_tree_live(&self->chosen.trees);
+      measured.peak = ca_multiple_binary_search_tree_peak(&self->chosen.trees);
       measured.capacity = (size_t)(self->chosen.trees.end - self->chosen.trees.first) *
                           CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE;
       break;

@@ -111,11 +111,14 @@ static inline ca_context_kind ca_context_allocator_kind(const ca_context_allocat
 
 /* What can be derived at no cost to the calls. */
 typedef struct ca_context_allocator_statistics {
-  size_t used;     /* Bytes that blocks take, and of a bump what was freed and isn't the newest. */
+  size_t used; /* Bytes that blocks take, and of a bump what was freed and isn't the newest. */
+  size_t peak; /* How far it was ever used since init or reset: bytes from the first block's begin
+                    * to the highest block's end, of a bit set rounded up to 64 blocks. Of a bump with
+                    * sizes forgotten only what is used now. */
   size_t capacity; /* Bytes that could be used at most. */
 } ca_context_allocator_statistics;
 
-/* O(1) for a bump and for trees, O(blocks / 64) for a bit set. */
+/* used <= peak <= capacity. O(1) for a bump and for trees, O(blocks / 64) for a bit set. */
 ca_context_allocator_statistics ca_context_allocator_measure(const ca_context_allocator *self);
 
 #ifdef __cplusplus

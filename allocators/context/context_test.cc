@@ -117,6 +117,30 @@ TEST_F(ContextTest, ResetForgetsEverythingAndKeepsTheKind) {
   }
 }
 
+TEST_F(ContextTest, APeakStaysUntilReset) {
+  ca_context_allocator_settings settings = {};
+  settings.sizes = CA_SIZES_RECORDED;
+  for (const ca_context_kind kind :
+       {CA_CONTEXT_BUMP, CA_CONTEXT_BIT_SET, CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE}) {
+    ASSERT_TRUE(Init(kind, &settings));
+    EXPECT_EQ(ca_context_allocator_measure(&context_).peak, 0U);
+    std::vector<void *> blocks;
+    for (int i = 0; i < 10; ++i) blocks.push_back(ca_allocate(allocator(), 1000, 16).ptr);
+    const std::size_t used = ca_context_allocator_measure(&context_).used;
+    EXPECT_GE(ca_context_allocator_measure(&context_).peak, used);
+    for (; !blocks.empty(); blocks.pop_back()) {
+      allocator()->ops->deallocate_unsized(allocator(), blocks.back());
+    }
+    ca_allocate(allocator(), 100, 16);
+    EXPECT_LE(ca_context_allocator_measure(&context_).used, 128U);
+    EXPECT_GE(ca_context_allocator_measure(&context_).peak, used);
+    EXPECT_LE(ca_context_allocator_measure(&context_).peak, used + 64 * 64);
+    ca_context_allocator_reset(&context_);
+    EXPECT_EQ(ca_context_allocator_measure(&context_).peak, 0U);
+    ca_context_allocator_destroy(&context_);
+  }
+}
+
 TEST_F(ContextTest, SettingsReachTheAllocator) {
   ca_context_allocator_settings settings = {};
   settings.block_size = 512;
