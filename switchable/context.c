@@ -10,6 +10,7 @@
 #include "switchable/holding.h"
 #include "switchable/placement_rules.h"
 #include "switchable/slots.h"
+#include "switchable/thread_counts.h"
 #include "switchable/thread_life.h"
 
 _Static_assert(offsetof(ca_context_header, local) + offsetof(ca_context_allocator, chosen) +
@@ -46,6 +47,14 @@ static void set_name(ca_context_header *self, const char *name) {
     length++;
   }
   self->name[length] = '\0';
+}
+
+/* Its counts go to the thread that forgets them. */
+static void hand_over_counts(const ca_context_header *self, ca_thread_state *state) {
+  ca_thread_add(state, CA_THREAD_ALLOCATIONS, self->allocations);
+  ca_thread_add(state, CA_THREAD_DEALLOCATIONS, self->deallocations);
+  ca_thread_add(state, CA_THREAD_TAKEN_IN, self->taken_in);
+  ca_thread_add(state, CA_THREAD_REFUSALS, self->refusals);
 }
 
 static void forget_blocks(ca_context_header *self) {
@@ -181,6 +190,7 @@ static ca_context_header *create(const ca_context_settings *settings, ca_thread_
   /* Relaxed: let_go() publishes it, or else nobody has its handle. */
   __atomic_store_n(&self->holder, (uintptr_t)(heap_of != NULL ? (void *)heap_of : self),
                    __ATOMIC_RELAXED);
+  ca_thread_add(ca_thread_state_get(), CA_THREAD_CREATED, 1);
   return self;
 }
 
@@ -194,6 +204,9 @@ void ca_context_header_close(ca_context_header *self) {
   __atomic_store_n(&self->foreign, CA_FOREIGN_GONE, __ATOMIC_RELAXED);
   (void)ca_context_header_use_reserve(self, CA_RESERVE_OPEN); /* Its bytes are given up, too. */
   ca_context_allocator_destroy(&self->local);
+  ca_thread_state *const state = ca_thread_state_get();
+  ca_thread_add(state, CA_THREAD_DESTROYED, 1);
+  hand_over_counts(self, state);
 }
 
 void ca_context_header_release_slot(ca_context_header *self) {
@@ -245,6 +258,7 @@ void ca_context_header_reset(ca_context_header *self) {
   (void)ca_context_header_use_reserve(self, CA_RESERVE_OPEN);
   ca_context_allocator_reset(&self->local);
   (void)ca_context_header_use_reserve(self, CA_RESERVE_SHUT);
+  hand_over_counts(self, ca_thread_state_get());
   forget_blocks(self);
 }
 
@@ -283,6 +297,8 @@ ca_context_result ca_context_reset(ca_context context) {
  * Acquire and release: the last one sees all that the others wrote into the slot. */
 void ca_context_header_count_down(ca_context_header *self, int64_t change) {
   if (__atomic_add_fetch(&self->outstanding, change, __ATOMIC_ACQ_REL) == 0) {
+    self->taken_in += self->allocations - self->deallocations;
+    self->deallocations = self->allocations;
     ca_context_header_end(self);
   }
 }
@@ -395,16 +411,29 @@ ca_context ca_context_swap_out(void) {
 
 /* Looking. */
 
+/* What was freed of an orphan is only counted down. The count is below 0 while its owner leaves. */
+static void count_orphans_frees(const ca_context_header *self, ca_context_counts *counts) {
+  const int64_t out = __atomic_load_n(&self->outstanding, __ATOMIC_RELAXED);
+  const uint64_t live = counts->allocations - counts->deallocations;
+  if (CA_UNLIKELY(out > 0 && (uint64_t)out < live)) {
+    counts->taken_in += live - (uint64_t)out;
+    counts->deallocations += live - (uint64_t)out;
+  }
+}
+
 void ca_context_header_count(const ca_context_header *self, ca_context_counts *counts) {
   counts->budget = self->budget;
   counts->slot_size = self->slot_size;
   counts->kind = ca_context_allocator_kind(&self->local);
-  counts->used = ca_context_allocator_measure(&self->local).used;
+  const ca_context_allocator_statistics measured = ca_context_allocator_measure(&self->local);
+  counts->used = measured.used;
+  counts->peak = measured.peak;
   counts->allocations = __atomic_load_n(&self->allocations, __ATOMIC_RELAXED);
   counts->deallocations = __atomic_load_n(&self->deallocations, __ATOMIC_RELAXED);
   counts->taken_in = __atomic_load_n(&self->taken_in, __ATOMIC_RELAXED);
   counts->refusals = __atomic_load_n(&self->refusals, __ATOMIC_RELAXED);
   memcpy(counts->name, self->name, sizeof counts->name);
+  count_orphans_frees(self, counts);
 }
 
 ca_context_counts ca_context_count(ca_context context) {

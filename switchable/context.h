@@ -128,6 +128,8 @@ typedef struct ca_context_counts {
   size_t slot_size; /* Bytes of address space that the context takes. */
   ca_context_kind kind;
   size_t used;            /* Bytes that they take now, freed ones that can't be reused included. */
+  size_t peak;            /* The most of the budget that was needed since creation or reset: bytes
+                           * up to the highest block, of a bit set rounded up to 64 blocks. */
   uint64_t allocations;   /* Blocks handed out since creation or reset. */
   uint64_t deallocations; /* Blocks taken back, by whomever they were freed. */
   uint64_t taken_in;      /* Of these, freed by who did not hold the context. */

@@ -5,6 +5,7 @@
 #include "switchable/context_header.h"
 #include "switchable/global.h"
 #include "switchable/holding.h"
+#include "switchable/thread_counts.h"
 
 static void free_here(ca_context_header *self, void *ptr, size_t size) {
   if (size == 0) {
@@ -99,6 +100,7 @@ static void push_foreign(ca_context_header *self, void *ptr, const char *call) {
   void *head = __atomic_load_n(&self->foreign, __ATOMIC_ACQUIRE);
   do {
     if (CA_UNLIKELY(head == CA_FOREIGN_ORPHANED)) {
+      ca_thread_add(ca_thread_state_get(), CA_THREAD_FOREIGN_FREES, 1);
       ca_context_header_count_down(self, -1);
       return;
     }
@@ -109,6 +111,7 @@ static void push_foreign(ca_context_header *self, void *ptr, const char *call) {
     /* Release: pairs with ca_take_in()'s acquire. */
   } while (!__atomic_compare_exchange_n(&self->foreign, &head, ptr, true, __ATOMIC_RELEASE,
                                         __ATOMIC_ACQUIRE));
+  ca_thread_add(ca_thread_state_get(), CA_THREAD_FOREIGN_FREES, 1);
 }
 
 static void require_block(const ca_context_header *self, const void *ptr, const char *call) {

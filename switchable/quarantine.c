@@ -25,6 +25,7 @@ static struct {
   pthread_mutex_t lock;
   size_t capacity;
   size_t now;   /* Atomic. */
+  size_t bytes; /* Atomic. Of those. */
   uint64_t put; /* Atomic. */
   uint64_t refused;
   entry entries[CA_QUARANTINE_MOST];
@@ -45,6 +46,7 @@ static void release_oldest(void) {
   ca_context_header *const slot = oldest->slot;
   __atomic_store_n(&oldest->slot, NULL, __ATOMIC_RELAXED);
   __atomic_store_n(&quarantine.now, quarantine.now - 1, __ATOMIC_RELAXED);
+  __atomic_store_n(&quarantine.bytes, quarantine.bytes - oldest->size, __ATOMIC_RELAXED);
   if (protect(slot, oldest->size, PROT_READ | PROT_WRITE)) {
     ca_context_header_release_slot(slot);
   } /* Else the slot is lost: better than one that faults in somebody's hands. */
@@ -66,6 +68,7 @@ static void put(ca_context_header *self, const char *parent) {
   __atomic_store_n(&new->slot, self, __ATOMIC_RELEASE);
   __atomic_store_n(&quarantine.put, quarantine.put + 1, __ATOMIC_RELAXED);
   __atomic_store_n(&quarantine.now, quarantine.now + 1, __ATOMIC_RELAXED);
+  __atomic_store_n(&quarantine.bytes, quarantine.bytes + new->size, __ATOMIC_RELAXED);
 }
 
 void ca_quarantine(ca_context_header *self, const char *parent) {
@@ -103,6 +106,8 @@ ca_quarantine_counts ca_quarantine_count(void) {
 }
 
 size_t ca_quarantine_size(void) { return __atomic_load_n(&quarantine.now, __ATOMIC_RELAXED); }
+
+size_t ca_quarantine_bytes(void) { return __atomic_load_n(&quarantine.bytes, __ATOMIC_RELAXED); }
 
 ca_quarantined ca_quarantine_find(const void *ptr) {
   ca_quarantined found;

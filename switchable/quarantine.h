@@ -54,8 +54,9 @@ typedef struct ca_quarantine_counts {
 
 ca_quarantine_counts ca_quarantine_count(void);
 
-/* `now` of these alone. Async-signal-safe. */
+/* `now` of these alone, and the bytes of address space that they keep. Async-signal-safe. */
 size_t ca_quarantine_size(void);
+size_t ca_quarantine_bytes(void);
 
 #ifdef __cplusplus
 }

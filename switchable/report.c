@@ -5,10 +5,11 @@
 #include <signal.h>
 #include <string.h>
 
-#include "base/line.h"
-#include "switchable/context_tree.h"
+#include "switchable/context_header.h"
 #include "switchable/quarantine.h"
+#include "switchable/report_writer.h"
 #include "switchable/slots.h"
+#include "switchable/thread_counts.h"
 
 typedef struct visit {
   ca_contexts_visitor *visitor;
@@ -37,6 +38,7 @@ static void sum_up(void *argument, ca_context context, const ca_context_counts *
   sums->contexts++;
   sums->slots += counts->slot_size;
   sums->used += counts->used;
+  sums->peak += counts->peak;
   sums->live += counts->allocations - counts->deallocations;
   sums->allocations += counts->allocations;
   sums->deallocations += counts->deallocations;
@@ -49,159 +51,56 @@ ca_contexts_counts ca_contexts_count(void) {
   memset(&sums, 0, sizeof sums);
   ca_contexts_visit(sum_up, &sums);
   sums.quarantined = ca_quarantine_size();
+  sums.quarantined_bytes = ca_quarantine_bytes();
+  uint64_t ever[CA_THREAD_EVENTS];
+  ca_thread_sum_up(ever);
+  sums.created = ever[CA_THREAD_CREATED];
+  sums.destroyed = ever[CA_THREAD_DESTROYED];
+  sums.foreign_frees = ever[CA_THREAD_FOREIGN_FREES];
+  sums.past_allocations = ever[CA_THREAD_ALLOCATIONS];
+  sums.past_deallocations = ever[CA_THREAD_DEALLOCATIONS];
+  sums.past_taken_in = ever[CA_THREAD_TAKEN_IN];
+  sums.past_refusals = ever[CA_THREAD_REFUSALS];
+  sums.classes_in_use = ca_slots_count(sums.classes);
   return sums;
 }
 
-/* Writing. */
+typedef struct threads_visit {
+  ca_threads_visitor *visitor;
+  void *argument;
+} threads_visit;
 
-typedef struct writer {
-  int descriptor;
-  bool failed;
-  bool any;
-} writer;
+static uint64_t own(const ca_thread_record *record, ca_thread_event event) {
+  return __atomic_load_n(&record->counts[event], __ATOMIC_RELAXED) -
+         __atomic_load_n(&record->before[event], __ATOMIC_RELAXED);
+}
 
-static void write_line(writer *self, ca_line *line) {
-  if (!self->failed && !ca_line_write_to(line, self->descriptor)) {
-    self->failed = true;
+static void visit_thread(void *argument, const ca_thread_record *record) {
+  const threads_visit *const self = argument;
+  const ca_context_header *const heap = __atomic_load_n(&record->heap, __ATOMIC_RELAXED);
+  ca_thread_counts counts;
+  memset(&counts, 0, sizeof counts);
+  counts.thread = __atomic_load_n(&record->thread, __ATOMIC_RELAXED);
+  counts.created = own(record, CA_THREAD_CREATED);
+  counts.destroyed = own(record, CA_THREAD_DESTROYED);
+  counts.foreign_frees = own(record, CA_THREAD_FOREIGN_FREES);
+  if (heap != NULL && __atomic_load_n(&heap->generation, __ATOMIC_RELAXED) != 0) {
+    ca_context_header_count(heap, &counts.heap);
   }
+  self->visitor(self->argument, &counts);
 }
 
-static void add_field(ca_line *line, const char *name, uint64_t value) {
-  ca_line_add(line, name);
-  ca_line_add_number(line, value, 10);
-}
-
-static const char *kind_name(ca_context_kind kind) {
-  return kind == CA_CONTEXT_BUMP      ? "bump"
-         : kind == CA_CONTEXT_BIT_SET ? "bit_set"
-                                      : "multiple_binary_search_tree";
-}
-
-static void write_text(writer *self, const ca_context_counts *counts, const void *slot,
-                       unsigned depth) {
-  ca_line line = {.used = 0};
-  for (unsigned i = 0; i < depth && i < 40; i++) {
-    ca_line_add(&line, "  ");
-  }
-  ca_line_add(&line, counts->name[0] == '\0' ? "(no name)" : counts->name);
-  ca_line_add(&line, " 0x");
-  ca_line_add_number(&line, (uintptr_t)slot, 16);
-  ca_line_add(&line, " ");
-  ca_line_add(&line, kind_name(counts->kind));
-  add_field(&line, ": live ", counts->allocations - counts->deallocations);
-  add_field(&line, ", used ", counts->used);
-  add_field(&line, " of ", counts->budget);
-  add_field(&line, ", allocated ", counts->allocations);
-  add_field(&line, ", freed ", counts->deallocations);
-  add_field(&line, ", by others ", counts->taken_in);
-  add_field(&line, ", refused ", counts->refusals);
-  write_line(self, &line);
-}
-
-static void write_text_flat(void *argument, ca_context context, const ca_context_counts *counts) {
-  write_text(argument, counts, context.header, 0);
-}
-
-static void write_text_node(void *argument, const ca_context_header *node, unsigned depth) {
-  ca_context_counts counts;
-  ca_context_header_count(node, &counts);
-  write_text(argument, &counts, node, depth);
-}
-
-static void write_text_tree(void *argument, ca_context context, const ca_context_counts *counts) {
-  (void)counts;
-  if (context.header->parent == NULL &&
-      !__atomic_load_n(&context.header->ending, __ATOMIC_RELAXED)) {
-    ca_tree_visit(context.header, write_text_node, argument);
-  }
-}
-
-static void report_text(writer *self) {
-  const ca_contexts_counts sums = ca_contexts_count();
-  ca_line line = {.used = 0};
-  add_field(&line, "contexts ", sums.contexts);
-  add_field(&line, ": live ", sums.live);
-  add_field(&line, ", used ", sums.used);
-  add_field(&line, " of ", sums.slots);
-  add_field(&line, ", allocated ", sums.allocations);
-  add_field(&line, ", freed ", sums.deallocations);
-  add_field(&line, ", by others ", sums.taken_in);
-  add_field(&line, ", refused ", sums.refusals);
-  add_field(&line, ", quarantined ", sums.quarantined);
-  write_line(self, &line);
-  if (ca_tree_try_lock()) {
-    ca_contexts_visit(write_text_tree, self);
-    ca_tree_unlock();
-  } else {
-    ca_contexts_visit(write_text_flat, self);
-  }
-}
-
-static void add_string(ca_line *line, const char *text) {
-  ca_line_add(line, "\"");
-  for (; *text != '\0'; text++) {
-    const unsigned char byte = (unsigned char)*text;
-    if (byte < 0x20 || byte == '"' || byte == '\\' || byte >= 0x7F) {
-      ca_line_add(line, byte < 0x10 ? "\\u000" : "\\u00");
-      ca_line_add_number(line, byte, 16);
-    } else {
-      const char one[2] = {*text, '\0'};
-      ca_line_add(line, one);
-    }
-  }
-  ca_line_add(line, "\"");
-}
-
-static void add_counts(ca_line *line, size_t used, uint64_t allocations, uint64_t deallocations,
-                       uint64_t taken_in) {
-  add_field(line, ",\"live\":", allocations - deallocations);
-  add_field(line, ",\"used\":", used);
-  add_field(line, ",\"allocations\":", allocations);
-  add_field(line, ",\"deallocations\":", deallocations);
-  add_field(line, ",\"taken_in\":", taken_in);
-}
-
-static void write_json(void *argument, ca_context context, const ca_context_counts *counts) {
-  writer *const self = argument;
-  const ca_context_header *const parent = context.header->parent;
-  ca_line line = {.used = 0};
-  ca_line_add(&line, self->any ? ",{\"name\":" : "{\"name\":");
-  self->any = true;
-  add_string(&line, counts->name);
-  add_field(&line, ",\"address\":", (uintptr_t)context.header);
-  add_field(&line, ",\"parent\":", (uintptr_t)parent);
-  ca_line_add(&line, ",\"kind\":");
-  add_string(&line, kind_name(counts->kind));
-  add_field(&line, ",\"budget\":", counts->budget);
-  add_field(&line, ",\"slot\":", counts->slot_size);
-  add_counts(&line, counts->used, counts->allocations, counts->deallocations, counts->taken_in);
-  add_field(&line, ",\"refusals\":", counts->refusals);
-  ca_line_add(&line, "}");
-  write_line(self, &line);
-}
-
-static void report_json(writer *self) {
-  const ca_contexts_counts sums = ca_contexts_count();
-  ca_line line = {.used = 0};
-  add_field(&line, "{\"contexts\":", sums.contexts);
-  add_field(&line, ",\"slots\":", sums.slots);
-  add_counts(&line, sums.used, sums.allocations, sums.deallocations, sums.taken_in);
-  add_field(&line, ",\"refusals\":", sums.refusals);
-  add_field(&line, ",\"quarantined\":", sums.quarantined);
-  ca_line_add(&line, ",\"all\":[");
-  write_line(self, &line);
-  ca_contexts_visit(write_json, self);
-  ca_line end = {.used = 0};
-  ca_line_add(&end, "]}");
-  write_line(self, &end);
+void ca_threads_visit(ca_threads_visitor *visitor, void *argument) {
+  threads_visit self = {visitor, argument};
+  ca_thread_visit(visit_thread, &self);
 }
 
 bool ca_contexts_report(int descriptor, ca_report_format format) {
-  writer self = {.descriptor = descriptor, .failed = false, .any = false};
+  ca_report_writer self = {.descriptor = descriptor, .failed = false, .any = false};
   if (format == CA_REPORT_JSON) {
-    report_json(&self);
+    ca_report_json(&self);
   } else {
-    report_text(&self);
+    ca_report_text(&self);
   }
   return !self.failed;
 }

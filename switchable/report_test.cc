@@ -1,4 +1,4 @@
-// The reports of all contexts. What JSON is well-formed, preload_test.sh asks python.
+// The reports of all contexts and threads. What is well-formed JSON, python is asked.
 #include "switchable/report.h"
 
 #include <gmock/gmock.h>
@@ -8,10 +8,12 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "switchable/quarantine.h"
 #include "switchable/switchable.h"
 
 namespace {
@@ -107,6 +109,52 @@ TEST_F(ReportTest, JsonNamesTheParentByAddress) {
   EXPECT_EQ(text.substr(text.size() - 3), "]}\n");
 }
 
+// python reads the report from its standard input, calls it r, and runs the given lines.
+bool PythonAgrees(const std::string &report, const std::string &lines) {
+  std::FILE *python = popen(
+      ("python3 -c 'import json, sys\nr = json.load(sys.stdin)\n" + lines + "'").c_str(), "w");
+  std::fwrite(report.data(), 1, report.size(), python);
+  return pclose(python) == 0;
+}
+
+TEST_F(ReportTest, JsonIsReadByAParserAndItsSumsAreRight) {
+  ca_context_settings settings{};
+  settings.name = "\x01\x7F\"\\\xC3\xA4 and so on, to its end";
+  settings.parent = last_;
+  settings.kind = CA_CONTEXT_BIT_SET;
+  EXPECT_FALSE(ca_context_is_none(ca_context_create(&settings)));
+  EXPECT_EQ(ca_context_swap_in(last_), CA_CONTEXT_DONE);
+  ca_switchable_deallocate(ca_switchable_allocate(5000, 16).ptr);
+  ca_context_swap_out();
+  EXPECT_TRUE(PythonAgrees(Reported(CA_REPORT_JSON), R"(
+all = r["all"]
+assert r["contexts"] == len(all) == 4
+for key in "live", "used", "peak", "allocations", "deallocations", "taken_in", "refusals":
+    assert r[key] == sum(one[key] for one in all), key
+assert r["live"] == 7 and r["allocations"] == 8 and r["deallocations"] == 1
+assert r["created"] - r["destroyed"] == 4
+last = [one for one in all if one["name"] == "last"][0]
+assert last["peak"] > 5000 > last["used"] > 400
+strange = [one for one in all if one["kind"] == "bit_set"]
+assert len(strange) == 1 and strange[0]["name"].startswith("\u0001\u007f\"\\")
+assert strange[0]["parent"] == last["address"]
+assert sum(one["out"] for one in r["classes"]) == 4
+assert all[0]["slot"] in [one["slot_size"] for one in r["classes"]]
+assert len(r["threads"]) == 1 and r["threads"][0]["heap"] is None
+assert r["threads"][0]["created"] == r["created"]
+)"));
+  EXPECT_FALSE(PythonAgrees(Reported(CA_REPORT_JSON).substr(1), "")) << "or else it doesn't look";
+}
+
+TEST_F(ReportTest, TextHasAllTheCounts) {
+  const std::string text = Reported(CA_REPORT_TEXT);
+  EXPECT_THAT(text, HasSubstr("\ncreated "));
+  EXPECT_THAT(text, HasSubstr("; in past contexts, allocated "));
+  EXPECT_THAT(text, HasSubstr("\nslots of 65536: out 3, most "));
+  EXPECT_THAT(text, HasSubstr("\nthread " + std::to_string(getpid()) + ": created "));
+  EXPECT_THAT(text, HasSubstr(", peak 448 of "));
+}
+
 TEST_F(ReportTest, ComesOnASignal) {
   const std::string text = Written([](int descriptor) {
     EXPECT_TRUE(ca_contexts_report_on_signal(SIGUSR1, descriptor, CA_REPORT_TEXT));
@@ -149,6 +197,122 @@ TEST(ReportHeapTest, AThreadsHeapIsSeenAndCannotBeTakenForAContext) {
     EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
     ca_switchable_deallocate(block);
   }).join();
+}
+
+void Free(void *block) { ca_switchable_deallocate(block); }
+
+// The change that `body` makes.
+template <typename Body>
+ca_contexts_counts Change(Body body) {
+  const ca_contexts_counts before = ca_contexts_count();
+  body();
+  ca_contexts_counts counts = ca_contexts_count();
+  counts.created -= before.created;
+  counts.destroyed -= before.destroyed;
+  counts.foreign_frees -= before.foreign_frees;
+  counts.past_allocations -= before.past_allocations;
+  counts.past_deallocations -= before.past_deallocations;
+  counts.past_taken_in -= before.past_taken_in;
+  counts.past_refusals -= before.past_refusals;
+  return counts;
+}
+
+TEST(ReportEverTest, CountsOfContextsOutliveThemAndTheirThreads) {
+  const ca_contexts_counts counts = Change([] {
+    for (int i = 0; i < 3; ++i) {
+      std::thread([] {
+        const ca_context context = Create("past");
+        ca_context_swap_in(context);
+        void *const mine = ca_switchable_allocate(100, 16).ptr;
+        void *const foreign = ca_switchable_allocate(100, 16).ptr;
+        EXPECT_EQ(ca_switchable_allocate(20000, 16).ptr, nullptr);
+        Free(mine);
+        std::thread(Free, foreign).join();
+        ca_context_swap_out();
+        ca_context_swap_in(context);
+        ca_context_reset(context);
+        ca_switchable_allocate(100, 16);
+        ca_context_swap_out();
+        ca_context_destroy(context);
+      }).join();
+    }
+  });
+  EXPECT_EQ(counts.created, 3U);
+  EXPECT_EQ(counts.destroyed, 3U);
+  EXPECT_EQ(counts.foreign_frees, 3U);
+  EXPECT_EQ(counts.past_allocations, 9U);
+  EXPECT_EQ(counts.past_deallocations, 6U);
+  EXPECT_EQ(counts.past_taken_in, 3U);
+  EXPECT_EQ(counts.past_refusals, 3U);
+  EXPECT_EQ(counts.live, 0U);
+}
+
+TEST(ReportEverTest, AnOrphansBlocksAreCountedAsTheyAreFreed) {
+  std::vector<void *> blocks;
+  const ca_contexts_counts counts = Change([&blocks] {
+    ca_context_settings settings{};
+    settings.on_destroy = CA_CONTEXT_ORPHAN;
+    const ca_context context = ca_context_create(&settings);
+    ca_context_swap_in(context);
+    for (int i = 0; i < 5; ++i) blocks.push_back(ca_switchable_allocate(100, 16).ptr);
+    ca_context_swap_out();
+    EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
+    EXPECT_EQ(ca_contexts_count().live, 5U);
+    for (int i = 0; i < 4; ++i) Free(blocks[static_cast<std::size_t>(i)]);
+    EXPECT_EQ(ca_contexts_count().live, 1U);
+    EXPECT_EQ(ca_contexts_count().taken_in, 4U);
+    Free(blocks[4]);
+  });
+  EXPECT_EQ(counts.contexts, 0U);
+  EXPECT_EQ(counts.foreign_frees, 5U);
+  EXPECT_EQ(counts.past_allocations, 5U);
+  EXPECT_EQ(counts.past_deallocations, 5U);
+  EXPECT_EQ(counts.past_taken_in, 5U);
+}
+
+TEST(ReportEverTest, TwoThreadsAtOnceHaveCountsAndHeapsOfTheirOwn) {
+  struct Seen {
+    std::vector<ca_thread_counts> threads;
+  } seen;
+  std::thread([&seen] {
+    ASSERT_TRUE(ca_switchable_thread_init(nullptr));
+    ASSERT_TRUE(ca_switchable_use(CA_CURRENT_THREAD));
+    void *const block = ca_switchable_allocate(100, 16).ptr;
+    std::thread([&seen, block] {
+      Free(block);
+      ca_threads_visit(
+          [](void *argument, const ca_thread_counts *counts) {
+            static_cast<Seen *>(argument)->threads.push_back(*counts);
+          },
+          &seen);
+    }).join();
+  }).join();
+  unsigned with_heap = 0;
+  unsigned freed = 0;
+  for (const ca_thread_counts &counts : seen.threads) {
+    with_heap += counts.heap.allocations == 1 && counts.created == 1 && counts.foreign_frees == 0;
+    freed += counts.foreign_frees == 1 && counts.heap.slot_size == 0 && counts.created == 0;
+  }
+  EXPECT_EQ(with_heap, 1U);
+  EXPECT_EQ(freed, 1U);
+  unsigned now = 0;
+  ca_threads_visit(
+      [](void *argument, const ca_thread_counts *) { ++*static_cast<unsigned *>(argument); }, &now);
+  EXPECT_EQ(now + 2, seen.threads.size());
+}
+
+TEST(ReportEverTest, BytesInQuarantineAreCounted) {
+  ca_context_settings settings{};
+  settings.budget = 20000;
+  settings.on_destroy = CA_CONTEXT_QUARANTINE;
+  const ca_context context = ca_context_create(&settings);
+  const std::size_t slot = ca_context_count(context).slot_size;
+  EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
+  EXPECT_EQ(ca_contexts_count().quarantined, 1U);
+  EXPECT_EQ(ca_contexts_count().quarantined_bytes, slot);
+  EXPECT_TRUE(ca_quarantine_set_capacity(0));
+  EXPECT_EQ(ca_contexts_count().quarantined_bytes, 0U);
+  EXPECT_TRUE(ca_quarantine_set_capacity(CA_QUARANTINE_DEFAULT));
 }
 
 TEST(ReportThreadsTest, MayBeAskedForWhileContextsComeAndGo) {

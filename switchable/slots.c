@@ -259,3 +259,28 @@ void ca_slots_visit(ca_slots_visitor *visitor, void *argument) {
     }
   }
 }
+
+static void add_arena(ca_class_counts *class, const ca_arena *arena) {
+  const ca_arena_counts counts = ca_arena_count(arena);
+  const size_t idle = counts.resident + counts.decommitted;
+  class->slot_size = ca_arena_slot_size(arena);
+  class->slots += counts.slots;
+  class->most += counts.used;
+  class->out += counts.used > idle ? counts.used - idle : 0;
+}
+
+size_t ca_slots_count(ca_class_counts classes[CA_CONTEXT_CLASSES + 1]) {
+  memset(classes, 0, sizeof *classes * (CA_CONTEXT_CLASSES + 1));
+  if (!ready()) {
+    return 0;
+  }
+  for (size_t i = 0; i < slots.count; i++) {
+    add_arena(&classes[i], &slots.arenas[i]);
+  }
+  for (size_t i = 0; i < slots.node_count; i++) {
+    if (slots.nodes[i].usable) {
+      add_arena(&classes[slots.count], &slots.nodes[i].arena);
+    }
+  }
+  return slots.count + (slots.node_count > 0);
+}

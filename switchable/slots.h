@@ -7,6 +7,7 @@
 #define CONTEXT_ALLOCATOR_SWITCHABLE_SLOTS_H_
 
 #include "switchable/context_header.h"
+#include "switchable/report.h"
 
 /* A slot of `size` bytes or more, from the smallest class that has one idle or unused; NULL if there
  * is none. Sets *slot_size. */
@@ -17,6 +18,10 @@ void *ca_slots_obtain(size_t size, size_t *slot_size);
 void *ca_slots_obtain_near(size_t size, size_t *slot_size);
 
 void ca_slots_release(void *slot);
+
+/* Fills in classes, a class each and one more for the heaps of NUMA nodes, and returns how many are
+ * in use. Async-signal-safe. */
+size_t ca_slots_count(ca_class_counts classes[CA_CONTEXT_CLASSES + 1]);
 
 /* Calls visitor(argument, slot) for each slot that is out, by rising address within its class. */
 typedef void ca_slots_visitor(void *argument, ca_context_header *slot);

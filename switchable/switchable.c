@@ -3,6 +3,7 @@
 #include "switchable/context_header.h"
 #include "switchable/global.h"
 #include "switchable/guard.h"
+#include "switchable/thread_counts.h"
 #include "switchable/thread_life.h"
 #include "switchable/thread_state.h"
 
@@ -95,6 +96,7 @@ bool ca_switchable_thread_init(const ca_context_settings *settings) {
     return false;
   }
   state->thread = ca_context_header_create(settings);
+  ca_thread_record_heap(state);
   return state->thread != NULL;
 }
 
@@ -105,6 +107,7 @@ void ca_switchable_thread_release(void) {
     return;
   }
   state->thread = NULL;
+  ca_thread_record_heap(state);
   if (state->current == heap) {
     state->current = NULL;
   }

@@ -22,6 +22,10 @@ extern bool ca_thread_heaps_promised __attribute__((visibility("hidden")));
  * contexts by itself. */
 void ca_thread_begin(ca_thread_state *state);
 
+/* Has the end of the calling thread noticed, if that can be, and then gives it a record of its own.
+ */
+void ca_thread_notice_end(ca_thread_state *state);
+
 /* Whether this thread was promised a heap that it has not got yet. */
 static inline bool ca_thread_is_to_begin(void) {
   return CA_UNLIKELY(__atomic_load_n(&ca_thread_heaps_promised, __ATOMIC_RELAXED)) &&

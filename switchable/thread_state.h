@@ -21,6 +21,7 @@
 
 struct ca_context_header;
 struct ca_guard;
+struct ca_thread_record;
 
 /* Invariant: current is NULL (the global allocator serves), coroutine, or thread.
  * Written by its own thread only; its address says who holds a context. */
@@ -33,6 +34,8 @@ typedef struct ca_thread_state {
   uint64_t generation;                 /* The last one given to a context created here. */
   bool registered;                     /* The end of this thread will be noticed. */
   bool ended;                          /* It was: no new heap for what its destructors still do. */
+  bool unrecorded;                     /* There was no record left for it. */
+  struct ca_thread_record *record;     /* What it counts on: thread_counts.h. NULL: none yet. */
 } ca_thread_state;
 
 extern __thread ca_thread_state ca_thread_state_of_this_thread
