@@ -139,6 +139,8 @@ static void init_header(ca_context_header *self, const ca_context_settings *sett
   self->parent = NULL;
   self->first_child = NULL;
   self->cleanups = NULL;
+  self->sample_each = ca_samples_begin(settings->sample);
+  self->until_sample = self->sample_each;
   self->on_destroy = settings->on_destroy;
   self->over_budget = settings->over_budget;
   self->asking = false;

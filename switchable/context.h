@@ -121,6 +121,8 @@ typedef struct ca_context_settings {
   void *exhausted_argument;
   size_t reserve; /* Of the budget, bytes that only the error path may use: ca_context_use_reserve().
                    * Only of a bump, and less than the budget. */
+  unsigned sample; /* Has each Nth allocation sampled (samples.h); 0: as ca_samples_set_default()
+                    * says. */
 } ca_context_settings;
 
 typedef struct ca_context_counts {

@@ -5,6 +5,7 @@
 #include "switchable/context_header.h"
 #include "switchable/global.h"
 #include "switchable/holding.h"
+#include "switchable/samples.h"
 #include "switchable/thread_counts.h"
 
 static void free_here(ca_context_header *self, void *ptr, size_t size) {
@@ -73,12 +74,20 @@ CA_COLD static ca_block allocate_beyond(ca_context_header *self, size_t size, si
                                                     : ca_block_none();
 }
 
+static inline ca_block count_allocation(ca_context_header *self, ca_block block) {
+  self->allocations++;
+  if (CA_UNLIKELY(self->sample_each != 0) && --self->until_sample == 0) {
+    self->until_sample = self->sample_each;
+    ca_samples_take(block);
+  }
+  return block;
+}
+
 CA_COLD static ca_block allocate_again(ca_context_header *self, size_t size, size_t align) {
   while ((ca_has_foreign(self) && ca_take_in(self)) || ask(self, size)) {
     const ca_block block = self->allocator->ops->allocate(self->allocator, size, align);
     if (!ca_block_is_none(block)) {
-      self->allocations++;
-      return block;
+      return count_allocation(self, block);
     }
   }
   return allocate_beyond(self, size, align);
@@ -89,8 +98,13 @@ ca_block ca_context_header_allocate(ca_context_header *self, size_t size, size_t
   if (CA_UNLIKELY(ca_block_is_none(block))) {
     return allocate_again(self, size, align);
   }
-  self->allocations++;
-  return block;
+  return count_allocation(self, block);
+}
+
+CA_COLD __attribute__((noreturn)) static void report_gone(const char *call, const void *ptr,
+                                                          const char *what) {
+  (void)ca_samples_report(ptr, 2);
+  ca_panic_misuse(call, ptr, what);
 }
 
 /* A block's own first word links the list, so that freeing needs neither memory nor lock. */
@@ -105,7 +119,7 @@ static void push_foreign(ca_context_header *self, void *ptr, const char *call) {
       return;
     }
     if (CA_UNLIKELY(head == CA_FOREIGN_GONE)) {
-      ca_panic_misuse(call, ptr, "its context was destroyed");
+      report_gone(call, ptr, "its context was destroyed");
     }
     memcpy(ptr, &head, sizeof head);
     /* Release: pairs with ca_take_in()'s acquire. */
@@ -116,7 +130,7 @@ static void push_foreign(ca_context_header *self, void *ptr, const char *call) {
 
 static void require_block(const ca_context_header *self, const void *ptr, const char *call) {
   if (CA_UNLIKELY(__atomic_load_n(&self->generation, __ATOMIC_RELAXED) == 0)) {
-    ca_panic_misuse(call, ptr, "its context was destroyed, or never was");
+    report_gone(call, ptr, "its context was destroyed, or never was");
   }
   if (CA_UNLIKELY((uintptr_t)ptr - (uintptr_t)self < offsetof(ca_context_header, local))) {
     ca_panic_misuse(call, ptr, "not a block: a context's header");

@@ -52,6 +52,8 @@ typedef struct ca_context_header {
   ca_context_cleanup *cleanups;              /* Newest first. */
   ca_context_exhausted *exhausted;
   void *exhausted_argument;
+  unsigned sample_each; /* 0: none. */
+  unsigned until_sample;
   ca_context_policy on_destroy;
   ca_over_budget over_budget;
   bool asking; /* `exhausted` is running. */
@@ -141,5 +143,11 @@ void ca_context_header_count_down(ca_context_header *self, int64_t change);
 /* Ends a context that this thread holds: at once if no block is out, else when the last is freed.
  */
 void ca_context_header_orphan(ca_context_header *self);
+
+/* Begins sampling, if that is wanted; returns each how manieth allocation is to be sampled, or 0. */
+unsigned ca_samples_begin(unsigned each);
+
+/* Notes who is allocating this block. Requires that sampling has begun. */
+void ca_samples_take(ca_block block);
 
 #endif /* CONTEXT_ALLOCATOR_SWITCHABLE_CONTEXT_HEADER_H_ */

@@ -7,6 +7,7 @@
 #include "switchable/placement.h"
 #include "switchable/quarantine.h"
 #include "switchable/report.h"
+#include "switchable/samples.h"
 #include "switchable/switchable.h"
 
 static void reject(const char *name, const char *value, const char *allowed) {
@@ -48,6 +49,15 @@ static void set_quarantine(const char *name, const char *value) {
   if (number < 0 || !ca_quarantine_set_capacity((size_t)number) || !ca_quarantine_report_faults()) {
     reject(name, value, "a number of contexts up to 4096");
   }
+}
+
+static void set_sample(const char *name, const char *value) {
+  const long number = number_of(value, 1000000000);
+  if (number < 0) {
+    reject(name, value, "a number of allocations up to 1000000000");
+    return;
+  }
+  ca_samples_set_default((unsigned)number);
 }
 
 static ca_report_format report_format;
@@ -102,6 +112,7 @@ static const struct {
   const char *name;
   void (*set)(const char *name, const char *value);
 } variables[] = {
+    {"CONTEXT_ALLOCATOR_SAMPLE", set_sample}, /* First: heaps are sampled, too. */
     {"CONTEXT_ALLOCATOR_CURRENT", set_current},
     {"CONTEXT_ALLOCATOR_QUARANTINE", set_quarantine},
     {"CONTEXT_ALLOCATOR_REPORT", set_report},

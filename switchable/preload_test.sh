@@ -47,7 +47,7 @@ run CONTEXT_ALLOCATOR_REPORT=json CONTEXT_ALLOCATOR_CURRENT=thread "$threads" >r
 python3 -c 'import json,sys; r = json.load(open("report.json")); sys.exit(r["contexts"] < 1 or len(r["all"]) != r["contexts"])' ||
   fail "the JSON report: $(head -3 report.json)"
 run CONTEXT_ALLOCATOR_REPORT_SIGNAL=10 bash -c 'kill -10 $$' | grep -q '^contexts 0' || fail "no report on a signal"
-for bad in CURRENT=heap QUARANTINE=many QUARANTINE=4097 QUARANTINE= REPORT=xml REPORT_SIGNAL=9 REPORT_SIGNAL=-1; do
+for bad in CURRENT=heap SAMPLE=often QUARANTINE=many QUARANTINE=4097 QUARANTINE= REPORT=xml REPORT_SIGNAL=9 REPORT_SIGNAL=-1; do
   run "CONTEXT_ALLOCATOR_$bad" true | grep -q "^context_allocator: CONTEXT_ALLOCATOR_$bad is ignored: " || fail "$bad is not reported"
 done
 passed=$((passed + 4))

@@ -10,6 +10,7 @@
 #include "base/line.h"
 #include "switchable/context_header.h"
 #include "switchable/context_tree.h"
+#include "switchable/samples.h"
 
 /* Written under the lock; `slot` is written last and cleared first, for ca_quarantine_find(). */
 typedef struct entry {
@@ -143,6 +144,7 @@ static void report(const void *ptr, const ca_quarantined *found) {
   ca_line_add_number(&text, found->age, 10);
   ca_line_add(&text, " quarantines ago");
   (void)ca_line_write_to(&text, 2);
+  (void)ca_samples_report(ptr, 2);
 }
 
 static struct sigaction next_action;
