@@ -44,7 +44,8 @@ std::string Said(const void *ptr) {
 
 TEST(SamplesTest, NothingIsSampledUnasked) {
   const ca_context context = Create(0);
-  EXPECT_EQ(Said(the_culprit(100)), "");
+  const void *const block = the_culprit(101);  // Others may have been sampled there before.
+  EXPECT_EQ(Said(block).find("block of 101 "), std::string::npos);
   ca_context_swap_out();
   EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
 }

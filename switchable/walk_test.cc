@@ -36,7 +36,7 @@ class WalkTest : public testing::TestWithParam<ca_context_kind> {
  protected:
   WalkTest() : context_(Create(GetParam())) {
     EXPECT_EQ(ca_context_swap_in(context_), CA_CONTEXT_DONE);
-    for (const std::size_t size : {1, 100, 64, 5000, 16}) {
+    for (const std::size_t size : {9, 100, 64, 5000, 16}) {
       for (const std::size_t align : {8, 16, 256}) blocks_.insert(Allocate(size, align));
     }
     EXPECT_EQ(blocks_.size(), 15U);
