@@ -98,7 +98,6 @@ static bool init_local(ca_context_header *self, const ca_context_settings *setti
   const size_t most = self->slot_size - overhead;
   self->budget = settings->budget == 0 || settings->budget > most ? most : settings->budget;
   self->allocator = ca_context_allocator_allocator(&self->local);
-  self->quick = kind == CA_CONTEXT_BUMP && !ca_placement_in_force();
   return ca_context_allocator_init_range(
       &self->local, ca_block_make((char *)self + overhead, self->budget), kind, &local);
 }
@@ -141,6 +140,8 @@ static void init_header(ca_context_header *self, const ca_context_settings *sett
   self->cleanups = NULL;
   self->sample_each = ca_samples_begin(settings->sample);
   self->until_sample = self->sample_each;
+  self->quick = ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP &&
+                self->sample_each == 0 && !ca_placement_in_force();
   self->on_destroy = settings->on_destroy;
   self->over_budget = settings->over_budget;
   self->asking = false;

@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 /* Invariant: begin <= cursor <= end < 2^63, all inside the region when there is one; with sizes
- * recorded all three are 8 below a multiple of 16, unless they are one. highest <= end; with sizes
+ * recorded all three are 8 below a multiple of 16, unless they are one. begin <= highest; with sizes
  * recorded it is where the cursor was highest, since init or reset, when it was last set back.
  * All-zero holds nothing: destroy() and ca_bump_allocate() may be called, the interface not.
  * The members are for this header's inline functions only. */

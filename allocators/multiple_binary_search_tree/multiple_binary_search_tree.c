@@ -310,6 +310,9 @@ static size_t recording_usable_size(const ca_allocator *base, const void *ptr) {
 
 static bool recording_walk(const ca_allocator *base, ca_block_visitor *visitor, void *argument) {
   const trees *const self = from_const_base(base);
+  if (self->top == self->first) {
+    return true; /* No marks are kept. */
+  }
   for (uint32_t word = self->first & ~UINT32_C(63); word < self->top; word += 64) {
     uint64_t live = *begins_word(self, word) & ~*free_word(self, word);
     if (self->top - word < 64) {
