@@ -178,6 +178,7 @@ static ca_context_header *create(const ca_context_settings *settings, ca_thread_
     return NULL;
   }
   self->slot_size = slot_size;
+  self->overhead = (uint32_t)overhead; /* A page at most. */
   if (!init_local(self, settings, kind, overhead)) {
     ca_slots_release(self);
     return NULL;

@@ -18,6 +18,17 @@
  * Handles     a ca_context is a value that carries a generation: used after destroy, it is
  *             recognised and refused, also when its slot serves another context.
  * Errors      values; a failed call changes nothing.
+ * Misuse      ends the process with a report that names the call, for every kind: a free into a slot
+ *             that was given back, of what lies in a context's header, and, where the context is
+ *             held by the caller, of the inside of a block or of one that was freed. In a parked
+ *             context a bump reports the latter two at once; of a bit set or trees they are reported
+ *             when the context takes in what others freed, and a pointer inside a block has by then
+ *             cost that block eight bytes. Two threads that free a block at once: reported then,
+ *             too, unless the context is reset or released first, which forgets both. Not seen: in
+ *             an orphan, a block of a bit set or trees that is freed twice; a stale pointer to where
+ *             a new context of the same slot has a block. A swapped-in context isn't destroyed:
+ *             CA_CONTEXT_HELD. A destroyed one isn't swapped in: CA_CONTEXT_GONE. A budget is never
+ *             below use, as it doesn't change. What callbacks may do stands where they are declared.
  * Threads     any function from any thread; two that need to hold the same context at the same
  *             time: one of them gets CA_CONTEXT_HELD.
  */

@@ -1,5 +1,4 @@
 /* What a context allocates, frees and resizes. */
-#include <stddef.h>
 #include <string.h>
 
 #include "switchable/context_header.h"
@@ -132,7 +131,7 @@ static void require_block(const ca_context_header *self, const void *ptr, const 
   if (CA_UNLIKELY(__atomic_load_n(&self->generation, __ATOMIC_RELAXED) == 0)) {
     report_gone(call, ptr, "its context was destroyed, or never was");
   }
-  if (CA_UNLIKELY((uintptr_t)ptr - (uintptr_t)self < offsetof(ca_context_header, local))) {
+  if (CA_UNLIKELY((uintptr_t)ptr - (uintptr_t)self < self->overhead)) {
     ca_panic_misuse(call, ptr, "not a block: a context's header");
   }
 }

@@ -21,6 +21,7 @@
 
 /* Invariant, while generation != 0:
  *  - allocator's check holds, and allocator lies in `local`, which ends where the blocks begin;
+ *  - overhead is at least what `local` needs;
  *  - quick only if `local` is a bump that records sizes;
  *  - deallocations <= allocations, taken_in <= deallocations;
  *  - holder is the generation (parked), the address of the state of the thread that has it swapped
@@ -39,7 +40,8 @@ typedef struct ca_context_header {
   uint64_t allocations;
   uint64_t deallocations;
   uint64_t taken_in;
-  bool quick; /* It is a bump, and nobody wants to know of each of its blocks. */
+  uint32_t overhead; /* Where the blocks begin: bytes from here. */
+  bool quick;        /* It is a bump, and nobody wants to know of each of its blocks. */
   /* Other threads write these two: a line of their own. */
   void *foreign __attribute__((aligned(64))); /* Atomic: blocks freed by others, newest first. */
   int64_t outstanding; /* Atomic: once orphaned, the blocks that are still out. */

@@ -1,0 +1,91 @@
+// What context.h says of misuse, for every kind of context.
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "switchable/switchable.h"
+
+namespace {
+
+class ContextMisuseDeathTest : public testing::TestWithParam<ca_context_kind> {
+ protected:
+  ContextMisuseDeathTest() {
+    ca_context_settings settings{};
+    settings.budget = 32 << 10;
+    settings.name = "misused";
+    settings.kind = GetParam();
+    context_ = ca_context_create(&settings);
+    EXPECT_EQ(ca_context_swap_in(context_), CA_CONTEXT_DONE);
+    block_ = static_cast<char *>(ca_switchable_allocate(200, 16).ptr);
+    other_ = ca_switchable_allocate(200, 16).ptr;
+  }
+  ~ContextMisuseDeathTest() override {
+    ca_context_swap_out();
+    ca_context_destroy(context_);
+  }
+
+  ca_context context_;
+  char *block_;
+  void *other_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Kinds, ContextMisuseDeathTest,
+                         testing::Values(CA_CONTEXT_BUMP, CA_CONTEXT_BIT_SET,
+                                         CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE),
+                         [](const auto &info) {
+                           return info.param == CA_CONTEXT_BUMP      ? "Bump"
+                                  : info.param == CA_CONTEXT_BIT_SET ? "BitSet"
+                                                                     : "Trees";
+                         });
+
+TEST_P(ContextMisuseDeathTest, HeldHereTheInsideOfABlockAndADoubleFreeAreReported) {
+  EXPECT_DEATH(ca_switchable_deallocate(block_ + 64), "\\(0x[0-9a-f]+\\): ");
+  EXPECT_DEATH(ca_switchable_reallocate(block_ + 64, 10, 16), "misuse|0x");
+  ca_switchable_deallocate(block_);
+  EXPECT_DEATH(ca_switchable_deallocate(block_), "\\(0x[0-9a-f]+\\): ");
+}
+
+TEST_P(ContextMisuseDeathTest, WhatLiesInTheHeaderIsReportedHeldOrParked) {
+  auto *const header = reinterpret_cast<char *>(context_.header);
+  for (const bool parked : {false, true}) {
+    if (parked) ca_context_swap_out();
+    for (const std::size_t at : {0, 64, 304, CA_CONTEXT_OVERHEAD - 8}) {
+      EXPECT_DEATH(ca_switchable_deallocate(header + at), "a context's header") << at;
+    }
+  }
+}
+
+TEST_P(ContextMisuseDeathTest, ParkedTheInsideOfABlockIsReportedWhenItIsTakenInAtTheLatest) {
+  ca_context_swap_out();
+  EXPECT_DEATH((ca_switchable_deallocate(block_ + 64), ca_context_swap_in(context_)),
+               "\\(0x[0-9a-f]+\\): ");
+}
+
+TEST_P(ContextMisuseDeathTest, TwoThreadsThatFreeABlockAreReportedWhenItIsTakenIn) {
+  ca_context_swap_out();
+  EXPECT_DEATH(
+      {
+        std::thread one([this] { ca_switchable_deallocate(block_); });
+        std::thread two([this] { ca_switchable_deallocate(block_); });
+        one.join();
+        two.join();
+        ca_context_swap_in(context_);
+      },
+      "\\(0x[0-9a-f]+\\): ");
+}
+
+TEST_P(ContextMisuseDeathTest, AReleasedSlotIsReported) {
+  ca_context_swap_out();
+  EXPECT_EQ(ca_context_destroy(context_), CA_CONTEXT_DONE);
+  EXPECT_DEATH(ca_switchable_deallocate(block_), "its context was destroyed");
+  EXPECT_DEATH(ca_switchable_deallocate(block_ + 64), "its context was destroyed");
+  EXPECT_EQ(ca_context_swap_in(context_), CA_CONTEXT_GONE);
+}
+
+TEST_P(ContextMisuseDeathTest, OneThatIsSwappedInIsNotDestroyed) {
+  EXPECT_EQ(ca_context_destroy(context_), CA_CONTEXT_HELD);
+  std::thread([this] { EXPECT_EQ(ca_context_destroy(context_), CA_CONTEXT_HELD); }).join();
+  EXPECT_TRUE(ca_context_check(context_));
+}
+
+}  // namespace
