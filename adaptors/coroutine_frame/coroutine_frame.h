@@ -67,6 +67,12 @@ struct frame_and_allocator {
   }
 };
 
+/* Not a comparison: with UBSan, gcc 12 takes that of a function's address for no constant. */
+template <default_allocator kDefault>
+inline constexpr bool is_default = true;
+template <>
+inline constexpr bool is_default<nullptr> = false;
+
 /* The compiler hands the frame's size and the coroutine's parameters to operator new. */
 template <out_of_memory kOutOfMemory = out_of_memory::throws, default_allocator kDefault = nullptr>
 class coroutine_frame : private frame_and_allocator {
@@ -82,7 +88,8 @@ class coroutine_frame : private frame_and_allocator {
     return allocate_or_throw(size, allocator);
   }
   static void *operator new(std::size_t size) {
-    static_assert(kDefault != nullptr, "the coroutine names no allocator, and there is no default");
+    static_assert(is_default<kDefault>,
+                  "the coroutine names no allocator, and there is no default");
     return allocate_or_throw(size, kDefault());
   }
   using frame_and_allocator::operator delete;
@@ -104,7 +111,8 @@ class coroutine_frame<out_of_memory::returns, kDefault> : private frame_and_allo
     return allocate(size, allocator);
   }
   static void *operator new(std::size_t size) noexcept {
-    static_assert(kDefault != nullptr, "the coroutine names no allocator, and there is no default");
+    static_assert(is_default<kDefault>,
+                  "the coroutine names no allocator, and there is no default");
     return allocate(size, kDefault());
   }
   using frame_and_allocator::operator delete;
