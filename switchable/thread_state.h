@@ -42,9 +42,7 @@ extern __thread ca_thread_state ca_thread_state_of_this_thread
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 #if defined(CA_THREAD_STATE_IS_CACHEABLE) /* The mistake, for //switchable/lto to find. */
-static inline ca_thread_state *ca_thread_state_get(void) {
-  return &ca_thread_state_of_this_thread;
-}
+static inline ca_thread_state *ca_thread_state_get(void) { return &ca_thread_state_of_this_thread; }
 #elif defined(__x86_64__)
 static inline ca_thread_state *ca_thread_state_get(void) {
   ca_thread_state *state;

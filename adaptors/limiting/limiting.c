@@ -158,8 +158,8 @@ static bool op_check(const ca_allocator *base) {
 }
 
 static const ca_wrapper_tables tables = {
-    CA_WRAPPER_ROW("limiting", op_allocate, op_deallocate, op_grow, op_shrink, NULL, NULL,
-                   op_check, NULL),
+    CA_WRAPPER_ROW("limiting", op_allocate, op_deallocate, op_grow, op_shrink, NULL, NULL, op_check,
+                   NULL),
     CA_WRAPPER_ROW("limiting, sizes recorded", recording_allocate, recording_deallocate,
                    recording_grow, recording_shrink, ca_wrapper_usable_size,
                    recording_deallocate_unsized, op_check, ca_wrapper_walk),
