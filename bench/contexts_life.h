@@ -97,14 +97,14 @@ inline double TouchNewPage(std::size_t count) {
 }
 
 // Of contexts that ran just before, and whose slots are of one size whatever they hold. Filling many
-// blocks empties the caches: other memory does where there are few.
+// blocks empties the caches: other memory does where there are few, more of it than any cache holds.
 template <typename Backend>
 double DestroyWithLiveBlocks(std::size_t blocks) {
   constexpr std::size_t kRounds = 20;
   constexpr std::size_t kAtOnce = 4;
   constexpr std::size_t kBudget = 8 << 20;
   Backend backend(1);
-  std::vector<char> other(std::size_t{16} << 20);
+  std::vector<char> other(std::size_t{64} << 20);
   const double clock = ClockTime();
   double fastest = 1e9;
   for (std::size_t round = 0; round < kRounds; ++round) {
