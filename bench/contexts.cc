@@ -155,6 +155,9 @@ void MeasureTimes(const Options &options) {
   AddLife<Contexts>(options.contexts, &times);
   AddLife<MimallocHeaps>(options.contexts, &times);
   AddLife<JemallocArenas>(options.contexts, &times);
+  times.Add("create_malloc_destroy_cold_ahead", "contexts", [=] {
+    return CreateAllocateDestroyCold<Contexts, Idle::kPagesAhead>(options.contexts);
+  });
   times.Add("create_malloc_destroy_given_back", "contexts",
             [=] { return CreateAllocateDestroyCold<Contexts, Idle::kPagesGivenBack>(some); });
   AddDestroys(&times);

@@ -24,7 +24,8 @@ extern "C" void __libc_free(void *ptr);
 
 namespace ca_bench {
 
-enum class Idle { kPagesKept, kPagesGivenBack };
+// What becomes of the pages of contexts that aren't: kPagesAhead has those of the next contexts present.
+enum class Idle { kPagesKept, kPagesGivenBack, kPagesAhead };
 
 // Ours, behind malloc. All settings are here.
 struct Contexts {
@@ -33,9 +34,10 @@ struct Contexts {
 
   // Room for `most` small ones at the same time. Address space only, until it is used.
   explicit Contexts(std::size_t most, Idle idle = Idle::kPagesKept) {
-    const std::size_t retained = idle == Idle::kPagesKept ? 0 : 1;
+    const std::size_t retained = idle == Idle::kPagesGivenBack ? 1 : 0;
+    const std::size_t ahead = idle == Idle::kPagesAhead ? 63 : 0;
     ca_contexts_settings settings = {};
-    settings.classes[0] = {std::size_t{16} << 10, most + 1024, retained};
+    settings.classes[0] = {std::size_t{16} << 10, most + 1024, retained, ahead};
     settings.classes[1] = {std::size_t{64} << 10, most / 8 + 8192, retained};
     settings.classes[2] = {std::size_t{1} << 20, 1024, retained};
     settings.classes[3] = {std::size_t{64} << 20, 64, retained};

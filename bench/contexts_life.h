@@ -67,15 +67,15 @@ double CreateAllocateDestroyWarm() {
   return FastestTime([&] { backend.Destroy(CreateAndAllocate(backend)); });
 }
 
-// kPagesKept: in memory never used before. kPagesGivenBack: in memory that is used again after its
-// pages went back to the system, which they do each time.
+// kPagesKept, kPagesAhead: in memory never used before. kPagesGivenBack: in memory that is used again
+// after its pages went back to the system, which they do each time.
 template <typename Backend, Idle kIdle>
 double CreateAllocateDestroyCold(std::size_t count) {
   Backend backend(count, kIdle);
   backend.Destroy(CreateAndAllocate(backend));  // What is done once for the process.
   std::vector<decltype(backend.Create(0))> contexts(count);
   double time = 0;
-  for (int pass = 0; pass < (kIdle == Idle::kPagesKept ? 1 : 2); ++pass) {
+  for (int pass = 0; pass < (kIdle == Idle::kPagesGivenBack ? 2 : 1); ++pass) {
     const double start = ProcessorTime();
     for (auto &context : contexts) context = CreateAndAllocate(backend);
     for (auto &context : contexts) backend.Destroy(context);

@@ -5,6 +5,7 @@
 
 #include "sources/arena/arena.h"
 #include "sources/memory_map/memory_map.h"
+#include "sources/memory_map/presence.h"
 
 uintptr_t ca_context_slots_begin;
 uintptr_t ca_context_slots_size;
@@ -21,11 +22,17 @@ typedef struct node {
   bool usable;
 } node;
 
+typedef struct ahead {
+  size_t slots;
+  uintptr_t end; /* Atomic: of the slots whose first page was made present, or asked for. */
+} ahead;
+
 /* Written under `init_lock` before the bounds above are, and then only read. */
 static struct {
   ca_memory_map map;
   ca_arena arenas[CA_CONTEXT_CLASSES];
   size_t count;
+  ahead aheads[CA_CONTEXT_CLASSES];
   node nodes[NODES];
   size_t node_count; /* 0 where there is only one. */
 } slots;
@@ -56,12 +63,33 @@ static bool settings_are_sane(const ca_contexts_settings *settings) {
       continue;
     }
     if (ended || class->slot_size <= previous || class->slots == 0 ||
-        !ca_is_power_of_two(class->slot_size) || class->slot_size < 4096) {
+        !ca_is_power_of_two(class->slot_size) || class->slot_size < 4096 ||
+        class->ahead >= CA_PRESENCE_RANGES) {
       return false;
     }
     previous = class->slot_size;
   }
   return settings->classes[0].slot_size != 0;
+}
+
+/* Called before the first use of a slot, and again when its pages went back: then it lies before `end`.
+ * Pages of slots that are in use are unharmed, so it doesn't matter who comes twice. */
+static void make_present_ahead(void *slot, size_t slot_size, void *argument) {
+  const size_t class = (size_t)(uintptr_t)argument;
+  ahead *const self = &slots.aheads[class];
+  /* Relaxed, also below: a hint. */
+  if ((uintptr_t)slot < __atomic_load_n(&self->end, __ATOMIC_RELAXED)) {
+    return;
+  }
+  const ca_arena *const arena = &slots.arenas[class];
+  const size_t left = (arena->begin + arena->size - (uintptr_t)slot) / slot_size;
+  const size_t count = left <= self->slots ? left : self->slots + 1;
+  __atomic_store_n(&self->end, (uintptr_t)slot + count * slot_size, __ATOMIC_RELAXED);
+  ca_block pages[CA_PRESENCE_RANGES];
+  for (size_t i = 0; i < count; i++) {
+    pages[i] = ca_block_make((char *)slot + i * slot_size, 1); /* The page that it lies in. */
+  }
+  (void)ca_pages_make_present(pages, count);
 }
 
 static bool init_arenas(const ca_contexts_settings *settings, unsigned shift) {
@@ -77,7 +105,10 @@ static bool init_arenas(const ca_contexts_settings *settings, unsigned shift) {
         .slot_size = class->slot_size,
         .slots = fewer > 0 ? fewer : 1,
         .retained = class->retained,
+        .initialise = class->ahead > 0 ? make_present_ahead : NULL,
+        .argument = (void *)(uintptr_t)slots.count,
     };
+    slots.aheads[slots.count] = (ahead){.slots = class->ahead, .end = 0};
     if (!ca_arena_init(&slots.arenas[slots.count], source, &arena)) {
       return false;
     }
