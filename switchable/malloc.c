@@ -11,13 +11,14 @@
 #include "switchable/context.h"
 #include "switchable/context_header.h"
 #include "switchable/global.h"
+#include "switchable/kept_by_libc.h"
 #include "switchable/placement.h"
 #include "switchable/placement_rules.h"
 #include "switchable/thread_life.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* Who called the function that this stands in: placement.h. */
+/* Who called the function that this stands in: placement.h, kept_by_libc.h. */
 #define CALLER __builtin_extract_return_addr(__builtin_return_address(0))
 
 /* What glibc calls its own, whoever is malloc. */
@@ -85,7 +86,8 @@ CA_COLD static void *allocate_globally(size_t size, size_t align) {
 
 static void *allocate_in(ca_context_header *current, size_t size, size_t align,
                          const void *caller) {
-  if (CA_UNLIKELY(ca_placement_in_force()) && ca_placement_is_global(caller)) {
+  if (CA_UNLIKELY(ca_is_kept_by_libc(caller)) ||
+      (CA_UNLIKELY(ca_placement_in_force()) && ca_placement_is_global(caller))) {
     return allocate_globally(size, align);
   }
   if (CA_UNLIKELY(size > PTRDIFF_MAX)) {
@@ -111,6 +113,10 @@ static inline void *malloc_for(size_t size, const void *caller) {
   if (CA_LIKELY(current == NULL)) {
     return CA_UNLIKELY(ca_thread_is_to_begin()) ? begin_and_allocate(size, caller)
                                                 : __libc_malloc(size);
+  }
+  /* 0 isn't quick, nor may be what is as large as a stream's buffer: who asks is then looked at closer. */
+  if (CA_UNLIKELY(size - 1 >= CA_STREAM_BUFFER_LEAST - 1 || ca_is_dynamic_linker(caller))) {
+    return allocate_in_slowly(current, size, caller);
   }
   void *const ptr = ca_context_header_allocate_quickly(current, size);
   return CA_LIKELY(ptr != NULL) ? ptr : allocate_in_slowly(current, size, caller);
@@ -138,7 +144,7 @@ EXPORT void free(void *ptr) {
 
 EXPORT void *calloc(size_t count, size_t size) {
   ca_context_header *const current = ca_thread_current(ca_thread_state_get());
-  if (CA_LIKELY(current == NULL)) {
+  if (CA_LIKELY(current == NULL) || CA_UNLIKELY(ca_is_kept_by_libc(CALLER))) {
     return __libc_calloc(count, size);
   }
   size_t bytes;

@@ -11,17 +11,20 @@
  * Whose      an allocation is served by who is current in the calling thread (switchable.h); a
  *            deallocation or a resize goes to the owner of the address. What belongs to no context
  *            is glibc's, and so are all other functions of <malloc.h>.
- * Errors     as the manual pages of glibc 2.36 say: NULL and ENOMEM when there is no memory, or
- * when size is above PTRDIFF_MAX or a product overflows; EINVAL for an alignment that is not a
- * power of two (posix_memalign: returned, errno left alone, and the alignment must be a multiple of
- * sizeof(void *)). malloc_usable_size() is 0 for a block whose size can't be told (switchable.h). free() leaves errno alone. Over its budget a context refuses like this; nobody
- * else notices. operator new calls the new-handler, then throws std::bad_alloc (or returns a null
- * pointer, in the nothrow forms). Alignment  16, or as asked. A size of 0 gives a block of its own;
- * realloc(ptr, 0) frees. Misuse     of a context's block - a double free, an interior or wild
- * pointer, one whose context was destroyed, a size larger than the block's - is written to
- * descriptor 2 in one line that names the call, and ends the process. Of glibc's blocks: as glibc
- * does. Threads    any. After fork() the child may allocate; contexts that other threads held stay
- * held. As in glibc, not from a signal handler.
+ *            What libc and the dynamic linker allocate to keep is global: see README.md.
+ * Errors     as the manual pages of glibc 2.36 say: NULL and ENOMEM when there is no memory, or when
+ *            size is above PTRDIFF_MAX or a product overflows; EINVAL for an alignment that is not a
+ *            power of two (posix_memalign: returned, errno left alone, and the alignment must be a
+ *            multiple of sizeof(void *)). malloc_usable_size() is 0 for a block whose size can't be
+ *            told (switchable.h). free() leaves errno alone. Over its budget a context refuses like
+ *            this; nobody else notices. operator new calls the new-handler, then throws
+ *            std::bad_alloc (or returns a null pointer, in the nothrow forms).
+ * Alignment  16, or as asked. A size of 0 gives a block of its own; realloc(ptr, 0) frees.
+ * Misuse     of a context's block - a double free, an interior or wild pointer, one whose context was
+ *            destroyed, a size larger than the block's - is written to descriptor 2 in one line that
+ *            names the call, and ends the process. Of glibc's blocks: as glibc does.
+ * Threads    any. After fork() the child may allocate; contexts that other threads held stay held.
+ *            As in glibc, not from a signal handler.
  *
  * <stdlib.h> and <malloc.h> of glibc 2.36 don't declare C23's two:
  */

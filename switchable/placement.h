@@ -38,9 +38,9 @@ typedef struct ca_placement_settings {
    * At most CA_PLACEMENT_NAMES, each shorter than CA_PLACEMENT_NAME_SIZE, not empty and without a
    * slash. */
   const char *objects;
-  /* What the dynamic linker allocates: for dlopen(), for a thread's TLS when a thread is made or
-   * first touches a library's variables. And, with //switchable:initialisers (the preloaded library
-   * has it), all that is allocated while dlopen() runs: the static initialisers of what it loads.
+  /* What the dynamic linker allocates, which behind malloc.h is global in any case. And, with
+   * //switchable:initialisers (the preloaded library has it), all that is allocated while dlopen()
+   * runs: the static initialisers of what it loads.
    * Not while a dlopen() runs whose search depends on its caller (a RUNPATH or RPATH, $ORIGIN in
    * the name), as only that caller itself can make that call, nor one that libc makes for itself
    * (name services, iconv). */
