@@ -52,6 +52,8 @@ def _test_repositories():
         package = "libgmock-dev",
         headers = ["gtest", "gmock"],
         targets = {"gtest_main": ["-lgmock_main", "-lgmock", "-lgtest", "-lpthread"]},
+        source = "/usr/src/googletest",
+        source_build = "//third_party:googletest.BUILD",
         test_only = True,
     )
     _maybe(

@@ -37,7 +37,18 @@ def _link_folders(rctx):
         names.append(name)
     return names
 
+def _is_for_another_machine(rctx):
+    return "-linux-" in rctx.os.environ.get("CC", "")
+
+def _link_source(rctx):
+    for child in rctx.path(rctx.attr.source).readdir():
+        rctx.symlink(child, child.basename)
+    rctx.file("WORKSPACE", "workspace(name = %r)\n" % rctx.name)
+    rctx.symlink(rctx.attr.source_build, "BUILD")
+
 def _system_library_impl(rctx):
+    if rctx.attr.source and _is_for_another_machine(rctx):
+        return _link_source(rctx)
     missing = []
     for header in rctx.attr.headers:
         path = rctx.path("/usr/include/" + header)
@@ -62,6 +73,7 @@ def _system_library_impl(rctx):
         )
         for name, flags in targets.items()
     ]))
+    return None
 
 system_library = repository_rule(
     implementation = _system_library_impl,
@@ -69,10 +81,12 @@ system_library = repository_rule(
     local = True,
     attrs = {
         "headers": attr.string_list(mandatory = True, doc = "files or folders below /usr/include"),
+        "source": attr.string(doc = "folder to build from where CC compiles for another machine"),
+        "source_build": attr.label(doc = "its BUILD file"),
         "package": attr.string(mandatory = True, doc = "the Debian package that brings them"),
         "pkg_config": attr.string_list(doc = "modules that tell link options and folders of headers"),
         "targets": attr.string_list_dict(doc = "instead of pkg_config: target to link options"),
         "test_only": attr.bool(doc = "refuse every target that is not testonly"),
     },
-    environ = ["PKG_CONFIG_PATH"],
+    environ = ["CC", "PKG_CONFIG_PATH"],
 )
