@@ -2,6 +2,17 @@
 
 #include <string.h>
 
+/* One that records sizes takes any alignment up to the block's. */
+CA_COLD size_t ca_deallocate_asking(ca_allocator *self, void *ptr, size_t size) {
+  const size_t recorded = self->ops->usable_size(self, ptr);
+  if (size == 0) {
+    self->ops->deallocate_unsized(self, ptr);
+  } else {
+    self->ops->deallocate(self, ptr, size, 1);
+  }
+  return recorded;
+}
+
 ca_block ca_reallocate(ca_allocator *self, void *ptr, size_t size, size_t new_size, size_t align) {
   const ca_block resized = new_size >= size
                                ? ca_grow(self, ptr, size, new_size, align, CA_MOVE_ALLOWED)

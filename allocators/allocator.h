@@ -64,8 +64,9 @@ typedef struct ca_allocator_ops {
   ca_block (*shrink)(ca_allocator *self, void *ptr, size_t size, size_t new_size, size_t align,
                      ca_move move);
 
-  /* Optional, both or neither: the bytes usable at a live ptr; and deallocate() for a caller who
-   * knows neither size nor alignment. Required of what serves behind malloc. */
+  /* Optional, both or neither: the bytes usable at a live ptr, which is the size of the block as it
+   * was returned last; and deallocate() for a caller who knows neither size nor alignment. Required
+   * of what serves behind malloc. */
   size_t (*usable_size)(const ca_allocator *self, const void *ptr);
   void (*deallocate_unsized)(ca_allocator *self, void *ptr);
 
@@ -88,6 +89,11 @@ typedef struct ca_allocator_ops {
    * visitor said to stop, a record on the way is damaged, or an allocator below can't walk. O(n) in
    * what was handed out; for reports. */
   bool (*walk)(const ca_allocator *self, ca_block_visitor *visitor, void *argument);
+
+  /* Optional, and only with usable_size: both in one call, for who counts what is freed. Ends a
+   * block's life and returns the size that usable_size() would have told. `size` must fit it, or is
+   * 0 where it isn't known. */
+  size_t (*deallocate_recorded)(ca_allocator *self, void *ptr, size_t size);
 } ca_allocator_ops;
 
 /* First member of every allocator. One word: to switch is to store one pointer. */
@@ -106,6 +112,17 @@ static inline void ca_deallocate(ca_allocator *self, void *ptr, size_t size, siz
   CA_ASSERT(size > 0);
   CA_ASSERT(ca_is_power_of_two(align));
   self->ops->deallocate(self, ptr, size, align);
+}
+
+/* Ends a block's life and returns its recorded size. `size` must fit it, or is 0 where it isn't
+ * known. Requires an allocator that records sizes. Cost: where that has no deallocate_recorded(), a
+ * call of usable_size() besides. */
+size_t ca_deallocate_asking(ca_allocator *self, void *ptr, size_t size);
+static inline size_t ca_deallocate_recorded(ca_allocator *self, void *ptr, size_t size) {
+  CA_ASSERT(ptr != NULL);
+  return CA_LIKELY(self->ops->deallocate_recorded != NULL)
+             ? self->ops->deallocate_recorded(self, ptr, size)
+             : ca_deallocate_asking(self, ptr, size);
 }
 
 static inline ca_block ca_grow(ca_allocator *self, void *ptr, size_t size, size_t new_size,

@@ -43,6 +43,38 @@ TEST_F(ReallocateTest, OnRefusalTheBlockIsAsItWas) {
   EXPECT_STREQ(static_cast<char *>(first.ptr), "0123456789abcde");
 }
 
+// Two calls where the allocator doesn't offer one: a table without the member.
+class DeallocateRecordedTest : public testing::Test {
+ protected:
+  DeallocateRecordedTest() {
+    ca_bump_init_range(&bump_, ca_block_make(memory_, sizeof memory_), CA_SIZES_RECORDED);
+    without_ = *bump_.base.ops;
+    without_.deallocate_recorded = nullptr;
+    bump_.base.ops = &without_;
+    block_ = ca_allocate(&bump_.base, 20, 16);
+  }
+  ~DeallocateRecordedTest() override { ca_bump_destroy(&bump_); }
+
+  alignas(16) char memory_[256];
+  ca_bump bump_;
+  ca_allocator_ops without_;
+  ca_block block_;
+};
+
+TEST_F(DeallocateRecordedTest, AsksBothWhereTheAllocatorOffersThemApart) {
+  EXPECT_EQ(ca_deallocate_recorded(&bump_.base, block_.ptr, 20), 20U);
+  const ca_block again = ca_allocate(&bump_.base, 30, 16);
+  EXPECT_EQ(again.ptr, block_.ptr) << "it was freed";
+  EXPECT_EQ(ca_deallocate_recorded(&bump_.base, again.ptr, 0), 30U);
+  EXPECT_EQ(ca_allocate(&bump_.base, 1, 16).ptr, block_.ptr);
+}
+
+using DeallocateRecordedDeathTest = DeallocateRecordedTest;
+
+TEST_F(DeallocateRecordedDeathTest, TheSizeIsStillLookedAt) {
+  EXPECT_DEATH(ca_deallocate_recorded(&bump_.base, block_.ptr, 21), "wrong size");
+}
+
 TEST(AllocatorTest, TheTableIsOneWordInEveryAllocator) {
   EXPECT_EQ(sizeof(ca_allocator), sizeof(void *));
 }

@@ -98,7 +98,7 @@ static bool op_check(const ca_allocator *base) {
 
 static const ca_wrapper_tables tables =
     CA_WRAPPER_ROWS("aligned", op_allocate, op_deallocate, op_grow, op_shrink,
-                    ca_wrapper_deallocate_unsized, op_check);
+                    ca_wrapper_deallocate_unsized, ca_wrapper_deallocate_recorded, op_check);
 
 bool ca_aligned_init(ca_aligned *self, ca_allocator *inner, size_t least, size_t most) {
   const bool whole = (least == 0 || ca_is_power_of_two(least)) &&

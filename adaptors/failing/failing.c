@@ -21,9 +21,9 @@ static ca_block op_grow(ca_allocator *base, void *ptr, size_t size, size_t new_s
                           : ca_grow(ca_wrapper_inner(base), ptr, size, new_size, align, move);
 }
 
-static const ca_wrapper_tables tables =
-    CA_WRAPPER_ROWS("failing", op_allocate, ca_wrapper_deallocate, op_grow, ca_wrapper_shrink,
-                    ca_wrapper_deallocate_unsized, ca_wrapper_check);
+static const ca_wrapper_tables tables = CA_WRAPPER_ROWS(
+    "failing", op_allocate, ca_wrapper_deallocate, op_grow, ca_wrapper_shrink,
+    ca_wrapper_deallocate_unsized, ca_wrapper_deallocate_recorded, ca_wrapper_check);
 
 void ca_failing_init(ca_failing *self, ca_allocator *inner, ca_failing_plan *plan) {
   ca_wrapper_init(&self->wrapper, inner, CA_SIZES_RECORDED, tables);

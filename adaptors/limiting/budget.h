@@ -74,6 +74,11 @@ static inline void ca_budget_give_back(ca_budget *self, size_t bytes);
 
 /* The usual case of the two, and the rest, for callers who have that out of line. */
 
+/* Whether that many are ahead. */
+static inline bool ca_budget_has_ahead(const ca_budget *self, size_t bytes) {
+  return self->taken <= self->granted && bytes <= self->granted - self->taken;
+}
+
 /* Takes bytes that are ahead. Returns false, and takes nothing, if take_from_above() must help. */
 static inline bool ca_budget_take_ahead(ca_budget *self, size_t bytes) {
   size_t taken;

@@ -75,37 +75,56 @@ static ca_block op_shrink(ca_allocator *base, void *ptr, size_t size, size_t new
   return ca_block_make(block.ptr, new_size);
 }
 
-/* Sizes recorded: the recorded size is asked for each time, unless there is no excess. */
+/* Sizes recorded: the size of the block as it was returned last. */
 
-static ca_block recording_allocate(ca_allocator *base, size_t size, size_t align) {
-  if (!take(base, size)) {
+/* What isn't ahead. The excess is known only when the block is there. */
+CA_COLD static ca_block take_late(ca_allocator *base, ca_block block, size_t size, size_t align) {
+  if (ca_budget_take_from_above(budget_of(base), block.size)) {
+    return block;
+  }
+  ca_deallocate(ca_wrapper_inner(base), block.ptr, size, align);
+  return ca_block_none();
+}
+
+/* Asks for room before the inner allocator is, so that a refusal leaves that alone. */
+CA_COLD static ca_block recording_allocate_from_above(ca_allocator *base, size_t size,
+                                                      size_t align) {
+  if (!ca_budget_take_from_above(budget_of(base), size)) {
     return ca_block_none();
   }
   const ca_block block = ca_allocate(ca_wrapper_inner(base), size, align);
-  if (CA_UNLIKELY(ca_block_is_none(block))) {
-    give_back(base, size);
-    return block;
+  give_back(base, size);
+  return ca_block_is_none(block) ? block : take_late(base, block, size, align);
+}
+
+static ca_block recording_allocate(ca_allocator *base, size_t size, size_t align) {
+  if (CA_UNLIKELY(!ca_budget_has_ahead(budget_of(base), size))) {
+    return recording_allocate_from_above(base, size, align);
   }
-  if (block.size == size) {
-    return block;
-  }
-  const size_t recorded = ca_wrapper_recorded(base, block.ptr);
-  if (CA_UNLIKELY(!take(base, recorded - size))) {
-    give_back(base, size);
-    ca_deallocate(ca_wrapper_inner(base), block.ptr, size, align);
-    return ca_block_none();
-  }
-  return ca_block_make(block.ptr, recorded);
+  const ca_block block = ca_allocate(ca_wrapper_inner(base), size, align);
+  return CA_LIKELY(ca_budget_take_ahead(budget_of(base), block.size)) /* Also of none. */
+             ? block
+             : take_late(base, block, size, align);
+}
+
+CA_COLD static size_t give_above(ca_allocator *base, size_t recorded) {
+  ca_budget_give_above(budget_of(base));
+  return recorded;
+}
+
+static size_t recording_deallocate_recorded(ca_allocator *base, void *ptr, size_t size) {
+  const size_t recorded = ca_deallocate_recorded(ca_wrapper_inner(base), ptr, size);
+  return CA_LIKELY(ca_budget_keep_ahead(budget_of(base), recorded)) ? recorded
+                                                                    : give_above(base, recorded);
 }
 
 static void recording_deallocate(ca_allocator *base, void *ptr, size_t size, size_t align) {
-  give_back(base, ca_wrapper_recorded(base, ptr));
-  ca_deallocate(ca_wrapper_inner(base), ptr, size, align);
+  (void)align;
+  (void)recording_deallocate_recorded(base, ptr, size);
 }
 
 static void recording_deallocate_unsized(ca_allocator *base, void *ptr) {
-  give_back(base, ca_wrapper_recorded(base, ptr));
-  ca_wrapper_deallocate_unsized(base, ptr);
+  (void)recording_deallocate_recorded(base, ptr, 0);
 }
 
 /* Ends a grow that turned out too large: gives the growth back to the inner allocator, and counts
@@ -113,7 +132,7 @@ static void recording_deallocate_unsized(ca_allocator *base, void *ptr) {
 static ca_block undo_grow(ca_allocator *base, void *ptr, size_t before, size_t new_size,
                           size_t align) {
   ca_shrink(ca_wrapper_inner(base), ptr, new_size, before, align, CA_MOVE_NEVER);
-  const size_t kept = ca_wrapper_recorded(base, ptr) - before;
+  const size_t kept = ca_wrapper_recorded(base, ptr) - before; /* Also where that was refused. */
   give_back(base, new_size - before);
   ca_budget_take_anyway(budget_of(base), kept);
   return ca_block_none();
@@ -134,11 +153,10 @@ static ca_block recording_grow(ca_allocator *base, void *ptr, size_t size, size_
     give_back(base, new_size - before);
     return block;
   }
-  const size_t recorded = ca_wrapper_recorded(base, ptr);
-  if (CA_UNLIKELY(!take(base, recorded - new_size))) {
+  if (CA_UNLIKELY(!take(base, block.size - new_size))) {
     return undo_grow(base, ptr, before, new_size, align);
   }
-  return ca_block_make(ptr, recorded);
+  return block;
 }
 
 static ca_block recording_shrink(ca_allocator *base, void *ptr, size_t size, size_t new_size,
@@ -148,9 +166,8 @@ static ca_block recording_shrink(ca_allocator *base, void *ptr, size_t size, siz
   if (ca_block_is_none(block)) {
     return block;
   }
-  const size_t recorded = ca_wrapper_recorded(base, block.ptr);
-  give_back(base, before - recorded);
-  return ca_block_make(block.ptr, recorded);
+  give_back(base, before - block.size);
+  return block;
 }
 
 static bool op_check(const ca_allocator *base) {
@@ -158,11 +175,12 @@ static bool op_check(const ca_allocator *base) {
 }
 
 static const ca_wrapper_tables tables = {
-    CA_WRAPPER_ROW("limiting", op_allocate, op_deallocate, op_grow, op_shrink, NULL, NULL, op_check,
-                   NULL),
+    CA_WRAPPER_ROW("limiting", op_allocate, op_deallocate, op_grow, op_shrink, NULL, NULL, NULL,
+                   op_check, NULL),
     CA_WRAPPER_ROW("limiting, sizes recorded", recording_allocate, recording_deallocate,
                    recording_grow, recording_shrink, ca_wrapper_usable_size,
-                   recording_deallocate_unsized, op_check, ca_wrapper_walk),
+                   recording_deallocate_unsized, recording_deallocate_recorded, op_check,
+                   ca_wrapper_walk),
 };
 
 void ca_limiting_init(ca_limiting *self, ca_allocator *inner, ca_sizes sizes, size_t limit,

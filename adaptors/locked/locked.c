@@ -51,6 +51,13 @@ static void op_deallocate_unsized(ca_allocator *base, void *ptr) {
   ca_locked_release(from_base(base));
 }
 
+static size_t op_deallocate_recorded(ca_allocator *base, void *ptr, size_t size) {
+  ca_locked_acquire(from_base(base));
+  const size_t recorded = ca_wrapper_deallocate_recorded(base, ptr, size);
+  ca_locked_release(from_base(base));
+  return recorded;
+}
+
 static bool op_owns(const ca_allocator *base, const void *ptr) {
   ca_locked_acquire(from_base(base));
   const bool owns = ca_wrapper_owns(base, ptr);
@@ -72,18 +79,20 @@ static bool op_walk(const ca_allocator *base, ca_block_visitor *visitor, void *a
   return whole;
 }
 
-#define LOCKED_TABLE(USABLE, UNSIZED, OWNS, RANGE, WALK)                                         \
+#define LOCKED_TABLE(USABLE, UNSIZED, RECORDED, OWNS, RANGE, WALK)                               \
   {                                                                                              \
     .allocate = op_allocate, .deallocate = op_deallocate, .grow = op_grow, .shrink = op_shrink,  \
     .usable_size = (USABLE), .deallocate_unsized = (UNSIZED), .owns = (OWNS), .check = op_check, \
-    .name = "locked", .range = (RANGE), .walk = (WALK)                                           \
+    .name = "locked", .range = (RANGE), .walk = (WALK), .deallocate_recorded = (RECORDED)        \
   }
 
 static const ca_wrapper_tables tables = {
-    {LOCKED_TABLE(NULL, NULL, NULL, NULL, NULL),
-     LOCKED_TABLE(NULL, NULL, op_owns, ca_wrapper_range, NULL)},
-    {LOCKED_TABLE(op_usable_size, op_deallocate_unsized, NULL, NULL, op_walk),
-     LOCKED_TABLE(op_usable_size, op_deallocate_unsized, op_owns, ca_wrapper_range, op_walk)},
+    {LOCKED_TABLE(NULL, NULL, NULL, NULL, NULL, NULL),
+     LOCKED_TABLE(NULL, NULL, NULL, op_owns, ca_wrapper_range, NULL)},
+    {LOCKED_TABLE(op_usable_size, op_deallocate_unsized, op_deallocate_recorded, NULL, NULL,
+                  op_walk),
+     LOCKED_TABLE(op_usable_size, op_deallocate_unsized, op_deallocate_recorded, op_owns,
+                  ca_wrapper_range, op_walk)},
 };
 
 static const pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;

@@ -186,6 +186,13 @@ static void op_deallocate_unsized(ca_allocator *base, void *ptr) {
   ca_wrapper_deallocate_unsized(base, ptr);
 }
 
+static size_t op_deallocate_recorded(ca_allocator *base, void *ptr, size_t size) {
+  if (CA_LIKELY(from_base(base)->file >= 0)) {
+    log_deallocation(from_base(base), ptr);
+  }
+  return ca_wrapper_deallocate_recorded(base, ptr, size);
+}
+
 static ca_block op_grow(ca_allocator *base, void *ptr, size_t size, size_t new_size, size_t align,
                         ca_move move) {
   const ca_block block = ca_grow(ca_wrapper_inner(base), ptr, size, new_size, align, move);
@@ -224,8 +231,9 @@ static bool op_check(const ca_allocator *base) {
          ca_wrapper_check(base);
 }
 
-static const ca_wrapper_tables tables = CA_WRAPPER_ROWS(
-    "logging", op_allocate, op_deallocate, op_grow, op_shrink, op_deallocate_unsized, op_check);
+static const ca_wrapper_tables tables =
+    CA_WRAPPER_ROWS("logging", op_allocate, op_deallocate, op_grow, op_shrink,
+                    op_deallocate_unsized, op_deallocate_recorded, op_check);
 
 bool ca_logging_init(ca_logging *self, ca_allocator *inner, int file, void *memory, size_t size) {
   *self = (ca_logging){.file = -1};

@@ -49,6 +49,10 @@ void ca_pair_deallocate_unsized(ca_allocator *base, void *ptr) {
   owner->ops->deallocate_unsized(owner, ptr);
 }
 
+size_t ca_pair_deallocate_recorded(ca_allocator *base, void *ptr, size_t size) {
+  return ca_deallocate_recorded(ca_pair_owner(base, ptr), ptr, size);
+}
+
 bool ca_pair_owns(const ca_allocator *base, const void *ptr) {
   const ca_allocator *const owner = ca_pair_owner(base, ptr);
   return owner->ops->owns(owner, ptr);

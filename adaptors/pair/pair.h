@@ -59,6 +59,7 @@ ca_block ca_pair_shrink(ca_allocator *base, void *ptr, size_t size, size_t new_s
                         ca_move move);
 size_t ca_pair_usable_size(const ca_allocator *base, const void *ptr);
 void ca_pair_deallocate_unsized(ca_allocator *base, void *ptr);
+size_t ca_pair_deallocate_recorded(ca_allocator *base, void *ptr, size_t size);
 bool ca_pair_owns(const ca_allocator *base, const void *ptr);
 bool ca_pair_check(const ca_allocator *base);
 
@@ -66,21 +67,23 @@ bool ca_pair_check(const ca_allocator *base);
 typedef ca_allocator_ops ca_pair_tables[2][2];
 
 /* clang-format off */
-#define CA_PAIR_TABLE_(NAME, ALLOCATE, GROW, USABLE, UNSIZED, OWNS)                              \
+#define CA_PAIR_TABLE_(NAME, ALLOCATE, GROW, USABLE, UNSIZED, RECORDED, OWNS)                    \
   {.allocate = (ALLOCATE), .deallocate = ca_pair_deallocate, .grow = (GROW),                     \
    .shrink = ca_pair_shrink, .usable_size = (USABLE), .deallocate_unsized = (UNSIZED),           \
-   .owns = (OWNS), .check = ca_pair_check, .name = (NAME)}
+   .owns = (OWNS), .check = ca_pair_check, .name = (NAME), .deallocate_recorded = (RECORDED)}
 
 #define CA_PAIR_TABLES(NAME, ALLOCATE, GROW)                                                     \
-  {{CA_PAIR_TABLE_(NAME, ALLOCATE, GROW, NULL, NULL, NULL),                                      \
-    CA_PAIR_TABLE_(NAME, ALLOCATE, GROW, NULL, NULL, ca_pair_owns)},                             \
-   {CA_PAIR_TABLE_(NAME, ALLOCATE, GROW, ca_pair_usable_size, ca_pair_deallocate_unsized, NULL), \
+  {{CA_PAIR_TABLE_(NAME, ALLOCATE, GROW, NULL, NULL, NULL, NULL),                                \
+    CA_PAIR_TABLE_(NAME, ALLOCATE, GROW, NULL, NULL, NULL, ca_pair_owns)},                       \
+   {CA_PAIR_TABLE_(NAME, ALLOCATE, GROW, ca_pair_usable_size, ca_pair_deallocate_unsized,        \
+                   ca_pair_deallocate_recorded, NULL),                                           \
     CA_PAIR_TABLE_(NAME, ALLOCATE, GROW, ca_pair_usable_size, ca_pair_deallocate_unsized,        \
-                   ca_pair_owns)}}
+                   ca_pair_deallocate_recorded, ca_pair_owns)}}
 /* clang-format on */
 
-/* Puts *self over two allocators, each of which keeps its range for as long. Returns false if they are the same, or neither tells what it
- * owns: *self then refuses every request, through the interface too. */
+/* Puts *self over two allocators, each of which keeps its range for as long. Returns false if they
+ * are the same, or neither tells what it owns: *self then refuses every request, through the
+ * interface too. */
 bool ca_pair_init(ca_pair *self, ca_allocator *first, ca_allocator *second,
                   const ca_pair_tables tables);
 

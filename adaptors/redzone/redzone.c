@@ -169,6 +169,15 @@ static void op_deallocate_unsized(ca_allocator *base, void *ptr) {
   give_back(self, live_record(self, ptr, "deallocate"));
 }
 
+static size_t op_deallocate_recorded(ca_allocator *base, void *ptr, size_t size) {
+  ca_redzone *const self = from_base(base);
+  record *const at = size == 0 ? live_record(self, ptr, "deallocate")
+                               : sized_record(self, ptr, size, "deallocate");
+  const size_t recorded = at->size;
+  give_back(self, at);
+  return recorded;
+}
+
 static size_t op_usable_size(const ca_allocator *base, const void *ptr) {
   const record *const at = live_record(from_const_base(base), ptr, "usable_size");
   const size_t size = at->size;
@@ -228,9 +237,9 @@ static bool op_check(const ca_allocator *base) {
 
 static const ca_wrapper_tables tables = {
     CA_WRAPPER_ROW("redzone", op_allocate, op_deallocate, op_grow, op_shrink, op_usable_size,
-                   op_deallocate_unsized, op_check, NULL),
+                   op_deallocate_unsized, op_deallocate_recorded, op_check, NULL),
     CA_WRAPPER_ROW("redzone", op_allocate, op_deallocate, op_grow, op_shrink, op_usable_size,
-                   op_deallocate_unsized, op_check, NULL)};
+                   op_deallocate_unsized, op_deallocate_recorded, op_check, NULL)};
 
 void ca_redzone_init(ca_redzone *self, ca_allocator *inner) {
   ca_wrapper_init(&self->wrapper, inner, CA_SIZES_RECORDED, tables);

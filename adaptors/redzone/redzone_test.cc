@@ -149,6 +149,7 @@ TEST_F(RedzoneDeathTest, DamageIsReportedByName) {
   EXPECT_DEATH(free_after(30), "write behind the block \\(redzone\\)");
   EXPECT_DEATH(free_after(45), "write behind the block");
   EXPECT_DEATH(ca_deallocate(allocator(), ptr, 29, 16), "wrong size \\(redzone\\)");
+  EXPECT_DEATH(ca_deallocate_recorded(allocator(), ptr, 29), "deallocate.*wrong size");
   EXPECT_DEATH(ca_grow(allocator(), ptr, 31, 32, 16, CA_MOVE_NEVER), "grow.*wrong size");
   EXPECT_DEATH(ca_shrink(allocator(), ptr, 31, 3, 16, CA_MOVE_NEVER), "shrink.*wrong size");
   EXPECT_DEATH(ca_deallocate(allocator(), ptr + 8, 22, 8), "not a block");

@@ -30,9 +30,9 @@ static ca_block op_allocate(ca_allocator *base, size_t size, size_t align) {
   return block;
 }
 
-static const ca_wrapper_tables tables =
-    CA_WRAPPER_ROWS("retry", op_allocate, ca_wrapper_deallocate, ca_wrapper_grow, ca_wrapper_shrink,
-                    ca_wrapper_deallocate_unsized, ca_wrapper_check);
+static const ca_wrapper_tables tables = CA_WRAPPER_ROWS(
+    "retry", op_allocate, ca_wrapper_deallocate, ca_wrapper_grow, ca_wrapper_shrink,
+    ca_wrapper_deallocate_unsized, ca_wrapper_deallocate_recorded, ca_wrapper_check);
 
 void ca_retry_init(ca_retry *self, ca_allocator *inner, ca_retry_callback callback,
                    void *argument) {

@@ -101,13 +101,18 @@ static void op_deallocate_unsized(ca_allocator *base, void *ptr) {
   take_back(base, ptr, find(ptr, "deallocate"));
 }
 
-static void op_deallocate(ca_allocator *base, void *ptr, size_t size, size_t align) {
-  (void)align;
+static size_t op_deallocate_recorded(ca_allocator *base, void *ptr, size_t size) {
   const placement at = find(ptr, "deallocate");
   if (CA_UNLIKELY(size > at.total - at.offset)) {
     ca_panic_misuse("deallocate", ptr, "wrong size (sized)");
   }
   take_back(base, ptr, at);
+  return at.total - at.offset;
+}
+
+static void op_deallocate(ca_allocator *base, void *ptr, size_t size, size_t align) {
+  (void)align;
+  (void)op_deallocate_recorded(base, ptr, size);
 }
 
 static ca_block op_grow(ca_allocator *base, void *ptr, size_t size, size_t new_size, size_t align,
@@ -152,9 +157,9 @@ static size_t op_usable_size(const ca_allocator *base, const void *ptr) {
 
 static const ca_wrapper_tables tables = {
     CA_WRAPPER_ROW("sized", op_allocate, op_deallocate, op_grow, op_shrink, op_usable_size,
-                   op_deallocate_unsized, ca_wrapper_check, NULL),
+                   op_deallocate_unsized, op_deallocate_recorded, ca_wrapper_check, NULL),
     CA_WRAPPER_ROW("sized", op_allocate, op_deallocate, op_grow, op_shrink, op_usable_size,
-                   op_deallocate_unsized, ca_wrapper_check, NULL),
+                   op_deallocate_unsized, op_deallocate_recorded, ca_wrapper_check, NULL),
 };
 
 void ca_sized_init(ca_sized *self, ca_allocator *inner) {

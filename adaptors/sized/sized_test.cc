@@ -163,6 +163,7 @@ INSTANTIATE_TEST_SUITE_P(Shift, SizedDeathTest, testing::Values(0));
 TEST_P(SizedDeathTest, MisuseIsReportedByName) {
   const ca_block block = Allocate(100);
   const ca_block freed = Allocate(100);
+  EXPECT_DEATH(ca_deallocate_recorded(allocator(), block.ptr, block.size + 1), "wrong size");
   EXPECT_DEATH(ca_deallocate(allocator(), block.ptr, block.size + 1, 16),
                "deallocate\\(0x[0-9a-f]+\\): wrong size \\(sized\\)");
   char *const bytes = static_cast<char *>(block.ptr);

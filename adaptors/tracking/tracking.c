@@ -69,7 +69,7 @@ static ca_block op_shrink(ca_allocator *base, void *ptr, size_t size, size_t new
   return count_resize(from_base(base), block.ptr, size, new_size);
 }
 
-/* Sizes recorded: the recorded size is asked for each time, unless there is no excess. */
+/* Sizes recorded: the size of the block as it was returned last. */
 
 static ca_block recording_allocate(ca_allocator *base, size_t size, size_t align) {
   ca_tracking *const self = from_base(base);
@@ -78,18 +78,22 @@ static ca_block recording_allocate(ca_allocator *base, size_t size, size_t align
     self->counts.refusals++;
     return block;
   }
-  const size_t recorded = block.size == size ? size : ca_wrapper_recorded(base, block.ptr);
-  return count_allocation(self, block.ptr, recorded);
+  return count_allocation(self, block.ptr, block.size);
+}
+
+static size_t recording_deallocate_recorded(ca_allocator *base, void *ptr, size_t size) {
+  const size_t recorded = ca_deallocate_recorded(ca_wrapper_inner(base), ptr, size);
+  count_deallocation(from_base(base), recorded);
+  return recorded;
 }
 
 static void recording_deallocate(ca_allocator *base, void *ptr, size_t size, size_t align) {
-  count_deallocation(from_base(base), ca_wrapper_recorded(base, ptr));
-  ca_deallocate(ca_wrapper_inner(base), ptr, size, align);
+  (void)align;
+  (void)recording_deallocate_recorded(base, ptr, size);
 }
 
 static void recording_deallocate_unsized(ca_allocator *base, void *ptr) {
-  count_deallocation(from_base(base), ca_wrapper_recorded(base, ptr));
-  ca_wrapper_deallocate_unsized(base, ptr);
+  (void)recording_deallocate_recorded(base, ptr, 0);
 }
 
 static ca_block recording_grow(ca_allocator *base, void *ptr, size_t size, size_t new_size,
@@ -100,7 +104,7 @@ static ca_block recording_grow(ca_allocator *base, void *ptr, size_t size, size_
     return block;
   }
   from_base(base)->counts.grows++;
-  return count_resize(from_base(base), block.ptr, before, ca_wrapper_recorded(base, block.ptr));
+  return count_resize(from_base(base), block.ptr, before, block.size);
 }
 
 static ca_block recording_shrink(ca_allocator *base, void *ptr, size_t size, size_t new_size,
@@ -111,7 +115,7 @@ static ca_block recording_shrink(ca_allocator *base, void *ptr, size_t size, siz
     return block;
   }
   from_base(base)->counts.shrinks++;
-  return count_resize(from_base(base), block.ptr, before, ca_wrapper_recorded(base, block.ptr));
+  return count_resize(from_base(base), block.ptr, before, block.size);
 }
 
 static bool op_check(const ca_allocator *base) {
@@ -124,11 +128,12 @@ static bool op_check(const ca_allocator *base) {
 }
 
 static const ca_wrapper_tables tables = {
-    CA_WRAPPER_ROW("tracking", op_allocate, op_deallocate, op_grow, op_shrink, NULL, NULL, op_check,
-                   NULL),
+    CA_WRAPPER_ROW("tracking", op_allocate, op_deallocate, op_grow, op_shrink, NULL, NULL, NULL,
+                   op_check, NULL),
     CA_WRAPPER_ROW("tracking, sizes recorded", recording_allocate, recording_deallocate,
                    recording_grow, recording_shrink, ca_wrapper_usable_size,
-                   recording_deallocate_unsized, op_check, ca_wrapper_walk),
+                   recording_deallocate_unsized, recording_deallocate_recorded, op_check,
+                   ca_wrapper_walk),
 };
 
 void ca_tracking_init(ca_tracking *self, ca_allocator *inner, ca_sizes sizes) {

@@ -6,8 +6,8 @@
  *             With CA_SIZES_RECORDED the size that the inner allocator records is handed out and
  *             counted.
  * Cost        one indirect call and a few additions more than the inner allocator's; with
- *             CA_SIZES_RECORDED also one call of its usable_size() in deallocate, and in allocate
- *             where there is an excess, two in grow and shrink.
+ *             CA_SIZES_RECORDED also one call of its usable_size() in grow and shrink, and in
+ *             deallocate where it has no deallocate_recorded().
  * Overhead    0 bytes a block.
  * Alignment, errors, threads   as the inner allocator's.
  * Ownership   the inner allocator must outlive the adaptor.

@@ -27,6 +27,10 @@ void ca_wrapper_deallocate_unsized(ca_allocator *base, void *ptr) {
   inner->ops->deallocate_unsized(inner, ptr);
 }
 
+size_t ca_wrapper_deallocate_recorded(ca_allocator *base, void *ptr, size_t size) {
+  return ca_deallocate_recorded(ca_wrapper_inner(base), ptr, size);
+}
+
 bool ca_wrapper_owns(const ca_allocator *base, const void *ptr) {
   const ca_allocator *const inner = ca_wrapper_inner(base);
   return inner->ops->owns(inner, ptr);

@@ -42,6 +42,7 @@ ca_block ca_wrapper_shrink(ca_allocator *base, void *ptr, size_t size, size_t ne
                            size_t align, ca_move move);
 size_t ca_wrapper_usable_size(const ca_allocator *base, const void *ptr);
 void ca_wrapper_deallocate_unsized(ca_allocator *base, void *ptr);
+size_t ca_wrapper_deallocate_recorded(ca_allocator *base, void *ptr, size_t size);
 bool ca_wrapper_owns(const ca_allocator *base, const void *ptr);
 
 /* None where the inner allocator doesn't tell. */
@@ -57,24 +58,25 @@ bool ca_wrapper_check(const ca_allocator *base);
 typedef ca_allocator_ops ca_wrapper_tables[2][2];
 
 /* clang-format off */
-#define CA_WRAPPER_TABLE_(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, USABLE, UNSIZED, OWNS, CHECK, \
-                          RANGE, WALK)                                                            \
+#define CA_WRAPPER_TABLE_(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, USABLE, UNSIZED, RECORDED,    \
+                          OWNS, CHECK, RANGE, WALK)                                               \
   {.allocate = (ALLOCATE), .deallocate = (DEALLOCATE), .grow = (GROW), .shrink = (SHRINK),        \
    .usable_size = (USABLE), .deallocate_unsized = (UNSIZED), .owns = (OWNS), .check = (CHECK),    \
-   .name = (NAME), .range = (RANGE), .walk = (WALK)}
+   .name = (NAME), .range = (RANGE), .walk = (WALK), .deallocate_recorded = (RECORDED)}
 
 /* One row of tables: without and with owns. */
-#define CA_WRAPPER_ROW(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, USABLE, UNSIZED, CHECK, WALK)    \
-  {CA_WRAPPER_TABLE_(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, USABLE, UNSIZED, NULL, CHECK,      \
-                     NULL, WALK),                                                                 \
-   CA_WRAPPER_TABLE_(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, USABLE, UNSIZED, ca_wrapper_owns,  \
-                     CHECK, ca_wrapper_range, WALK)}
+#define CA_WRAPPER_ROW(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, USABLE, UNSIZED, RECORDED,       \
+                       CHECK, WALK)                                                               \
+  {CA_WRAPPER_TABLE_(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, USABLE, UNSIZED, RECORDED, NULL,   \
+                     CHECK, NULL, WALK),                                                          \
+   CA_WRAPPER_TABLE_(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, USABLE, UNSIZED, RECORDED,         \
+                     ca_wrapper_owns, CHECK, ca_wrapper_range, WALK)}
 
 /* Both rows, for an adaptor that needs no size of its own. */
-#define CA_WRAPPER_ROWS(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, UNSIZED, CHECK)                 \
-  {CA_WRAPPER_ROW(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, NULL, NULL, CHECK, NULL),             \
+#define CA_WRAPPER_ROWS(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, UNSIZED, RECORDED, CHECK)       \
+  {CA_WRAPPER_ROW(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, NULL, NULL, NULL, CHECK, NULL),       \
    CA_WRAPPER_ROW(NAME, ALLOCATE, DEALLOCATE, GROW, SHRINK, ca_wrapper_usable_size, UNSIZED,      \
-                  CHECK, ca_wrapper_walk)}
+                  RECORDED, CHECK, ca_wrapper_walk)}
 /* clang-format on */
 
 /* Puts *self around inner, with the one of the tables that offers what inner offers: sizes only if

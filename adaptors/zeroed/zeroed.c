@@ -19,9 +19,9 @@ static ca_block op_grow(ca_allocator *base, void *ptr, size_t size, size_t new_s
   return block;
 }
 
-static const ca_wrapper_tables tables =
-    CA_WRAPPER_ROWS("zeroed", op_allocate, ca_wrapper_deallocate, op_grow, ca_wrapper_shrink,
-                    ca_wrapper_deallocate_unsized, ca_wrapper_check);
+static const ca_wrapper_tables tables = CA_WRAPPER_ROWS(
+    "zeroed", op_allocate, ca_wrapper_deallocate, op_grow, ca_wrapper_shrink,
+    ca_wrapper_deallocate_unsized, ca_wrapper_deallocate_recorded, ca_wrapper_check);
 
 void ca_zeroed_init(ca_zeroed *self, ca_allocator *inner) {
   ca_wrapper_init(&self->wrapper, inner, CA_SIZES_RECORDED, tables);

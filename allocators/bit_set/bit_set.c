@@ -270,6 +270,18 @@ static void recording_deallocate_unsized(ca_allocator *base, void *ptr) {
   give(self, block, end_of(self, block) - block);
 }
 
+static size_t recording_deallocate_recorded(ca_allocator *base, void *ptr, size_t size) {
+  ca_bit_set *const self = from_base(base);
+  const size_t block = live_block(self, ptr, "deallocate");
+  size_t length = 1;
+  if (size > self->block_size || !has_border(self, block + 1)) {
+    length =
+        size == 0 ? end_of(self, block) - block : live_length(self, block, ptr, size, "deallocate");
+  }
+  give(self, block, length);
+  return length << self->block_shift;
+}
+
 static bool recording_walk(const ca_allocator *base, ca_block_visitor *visitor, void *argument) {
   const ca_bit_set *const self = from_const_base(base);
   const size_t known = self->map.known;
@@ -323,6 +335,7 @@ static const ca_allocator_ops recording_ops = {
     .name = "bit set, sizes recorded",
     .range = op_range,
     .walk = recording_walk,
+    .deallocate_recorded = recording_deallocate_recorded,
 };
 
 /* Layout: padding up to a block, the blocks, padding up to a word, borders, the map. */

@@ -447,6 +447,8 @@ TEST(BitSetRecordingDeathTest, TheSizeAndTheBeginOfARunAreKnown) {
   EXPECT_DEATH(ca_deallocate(allocator, run, 69 * kBlock, 16), "wrong size");
   EXPECT_DEATH(ca_deallocate(allocator, run, 71 * kBlock, 16), "wrong size");
   EXPECT_DEATH(ca_deallocate(allocator, run, 1, 16), "wrong size");
+  EXPECT_DEATH(ca_deallocate_recorded(allocator, run, 1), "wrong size");
+  EXPECT_DEATH(ca_deallocate_recorded(allocator, run, 71 * kBlock), "wrong size");
   EXPECT_DEATH(ca_deallocate(allocator, run + kBlock, 1, 16), "not a block");
   EXPECT_DEATH(allocator->ops->deallocate_unsized(allocator, run + 69 * kBlock), "not a block");
   EXPECT_DEATH(allocator->ops->usable_size(allocator, run + 5 * kBlock),

@@ -100,8 +100,8 @@ CA_COLD __attribute__((noreturn)) static void report(const ca_bump *self, const 
  * leaves every live block inside. */
 static char *end_of(const ca_bump *self) { return __atomic_load_n(&self->end, __ATOMIC_RELAXED); }
 
-/* The recorded size of the live block at ptr; anything else is reported as a misuse of `call`. */
-static inline size_t live_size(const ca_bump *self, const void *ptr, const char *call) {
+/* The record of the live block at ptr; anything else is reported as a misuse of `call`. */
+static inline uint64_t live_record(const ca_bump *self, const void *ptr, const char *call) {
   const size_t offset = (size_t)((uintptr_t)ptr - (uintptr_t)self->begin);
   if (CA_UNLIKELY(offset < CA_BUMP_RECORD_SIZE || offset > (size_t)(end_of(self) - self->begin) ||
                   !ca_bump_may_be_recorded(ptr))) {
@@ -111,7 +111,11 @@ static inline size_t live_size(const ca_bump *self, const void *ptr, const char 
   if (CA_UNLIKELY(!ca_bump_record_lives(record, ptr))) {
     report(self, call, ptr);
   }
-  return ca_bump_recorded_size(record);
+  return record;
+}
+
+static inline size_t live_size(const ca_bump *self, const void *ptr, const char *call) {
+  return ca_bump_recorded_size(live_record(self, ptr, call));
 }
 
 /* Where the cursor stands behind a block: at the place of the next record. */
@@ -152,14 +156,23 @@ static void recording_deallocate_unsized(ca_allocator *base, void *ptr) {
   }
 }
 
-static void recording_deallocate(ca_allocator *base, void *ptr, size_t size, size_t align) {
-  (void)align;
+static inline size_t take_back(ca_allocator *base, void *ptr, size_t size) {
   ca_bump *const self = from_base(base);
-  const size_t recorded = live_size(self, ptr, "deallocate");
-  if (CA_UNLIKELY(size > recorded)) { /* A smaller one fits if the block was shrunk. */
+  const uint64_t record = live_record(self, ptr, "deallocate");
+  if (CA_UNLIKELY(size >
+                  ca_bump_recorded_size(record))) { /* A smaller one fits if it was shrunk. */
     ca_panic_misuse("deallocate", ptr, "wrong size (bump)");
   }
-  (void)ca_bump_deallocate_recorded(self, ptr);
+  return ca_bump_end_life(self, ptr, record);
+}
+
+static void recording_deallocate(ca_allocator *base, void *ptr, size_t size, size_t align) {
+  (void)align;
+  (void)take_back(base, ptr, size);
+}
+
+static size_t recording_deallocate_recorded(ca_allocator *base, void *ptr, size_t size) {
+  return take_back(base, ptr, size);
 }
 
 static ca_block resize_newest(ca_bump *self, void *ptr, size_t new_size) {
@@ -245,6 +258,7 @@ const ca_allocator_ops ca_bump_recording_ops = {
     .name = "bump, sizes recorded",
     .range = op_range,
     .walk = recording_walk,
+    .deallocate_recorded = recording_deallocate_recorded,
 };
 
 /* To a range that begins and ends where records can be. */

@@ -259,6 +259,7 @@ TEST_F(BumpDeathTest, AnInteriorOrWildPointerIsReported) {
 
 TEST_F(BumpDeathTest, ASizeLargerThanTheBlockIsReported) {
   EXPECT_DEATH(ca_deallocate(ca_bump_allocator(&bump_), block_.ptr, 101, 16), "wrong size");
+  EXPECT_DEATH(ca_deallocate_recorded(ca_bump_allocator(&bump_), block_.ptr, 101), "wrong size");
 }
 
 // The inline functions of recorded.h beside the interface: the same blocks, one at a time.

@@ -93,6 +93,18 @@ static inline void ca_bump_set_back(ca_bump *self, char *cursor) {
   self->cursor = cursor;
 }
 
+/* Ends the life of the live block at ptr, whose record this is; its size. */
+static inline size_t ca_bump_end_life(ca_bump *self, void *ptr, uint64_t record) {
+  const size_t size = ca_bump_recorded_size(record);
+  ca_bump_store_record(ptr, ca_bump_freed_record(record));
+  char *const record_place = (char *)ca_bump_record_of(ptr);
+  if (record_place + ca_bump_recorded_stride(size) == self->cursor) {
+    ca_bump_set_back(self, record_place);
+  }
+  ca_poison(ptr, size);
+  return size;
+}
+
 /* Ends the life of the block at ptr. False, and nothing done, if it isn't a live block of this
  * range. Requires that sizes are recorded. */
 static inline bool ca_bump_deallocate_recorded(ca_bump *self, void *ptr) {
@@ -104,13 +116,7 @@ static inline bool ca_bump_deallocate_recorded(ca_bump *self, void *ptr) {
   if (CA_UNLIKELY(!ca_bump_record_lives(record, ptr))) {
     return false;
   }
-  const size_t size = ca_bump_recorded_size(record);
-  ca_bump_store_record(ptr, ca_bump_freed_record(record));
-  char *const record_place = (char *)ca_bump_record_of(ptr);
-  if (record_place + ca_bump_recorded_stride(size) == self->cursor) {
-    ca_bump_set_back(self, record_place);
-  }
-  ca_poison(ptr, size);
+  (void)ca_bump_end_life(self, ptr, record);
   return true;
 }
 

@@ -162,6 +162,13 @@ static void recording_deallocate_unsized(ca_allocator *base, void *ptr) {
   give_back(self, ptr, pages_of(self, ptr, 0, "deallocate"));
 }
 
+static size_t recording_deallocate_recorded(ca_allocator *base, void *ptr, size_t size) {
+  ca_memory_map_allocator *const self = from_base(base);
+  const size_t pages = pages_of(self, ptr, size, "deallocate");
+  give_back(self, ptr, pages);
+  return pages;
+}
+
 static size_t recording_usable_size(const ca_allocator *base, const void *ptr) {
   return pages_of(from_const_base(base), ptr, 0, "usable_size");
 }
@@ -265,6 +272,7 @@ static const ca_allocator_ops recording_ops = {
     .owns = NULL,
     .check = op_check,
     .name = "memory map, sizes recorded",
+    .deallocate_recorded = recording_deallocate_recorded,
 };
 
 void ca_memory_map_allocator_init(ca_memory_map_allocator *self,

@@ -211,6 +211,7 @@ TEST_P(MemoryMapDeathTest, MisuseIsReported) {
   EXPECT_DEATH(ca_deallocate(allocator(), bytes, 50 * page_, 16), "wrong size \\(memory map\\)");
   if (GetParam() == CA_SIZES_RECORDED) {
     EXPECT_DEATH(ca_deallocate(allocator(), bytes, 2 * page_, 16), "wrong size");
+    EXPECT_DEATH(ca_deallocate_recorded(allocator(), bytes, 2 * page_), "wrong size");
     EXPECT_DEATH(allocator()->ops->usable_size(allocator(), bytes + page_), "not a block");
     EXPECT_DEATH(allocator()->ops->deallocate_unsized(allocator(), bytes + page_), "not a block");
     EXPECT_DEATH(

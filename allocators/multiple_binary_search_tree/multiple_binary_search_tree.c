@@ -285,6 +285,17 @@ static void recording_deallocate_unsized(ca_allocator *base, void *ptr) {
   take_back(self, number, end_of_block(self, number) - number);
 }
 
+static size_t recording_deallocate_recorded(ca_allocator *base, void *ptr, size_t size) {
+  trees *const self = from_base(base);
+  const uint32_t number = live_number(self, ptr, "deallocate");
+  const uint32_t granules = end_of_block(self, number) - number;
+  if (size != 0) {
+    (void)fitting_granules(self, number, size, "deallocate");
+  }
+  take_back(self, number, granules);
+  return (size_t)granules * GRANULE;
+}
+
 static ca_block recording_grow(ca_allocator *base, void *ptr, size_t size, size_t new_size,
                                size_t align, ca_move move) {
   (void)align;
@@ -341,4 +352,5 @@ const ca_allocator_ops runs_recording_ops = {
     .name = "multiple_binary_search_tree, sizes recorded",
     .range = op_range,
     .walk = recording_walk,
+    .deallocate_recorded = recording_deallocate_recorded,
 };

@@ -431,6 +431,7 @@ TEST_F(TreesDeathTest, InteriorAndWildPointersAreReported) {
 TEST_F(TreesDeathTest, AWrongSizeIsReported) {
   EXPECT_DEATH(ca_deallocate(&trees_.base, block_.ptr, 96, 16), "deallocate.*wrong size");
   EXPECT_DEATH(ca_deallocate(&trees_.base, block_.ptr, 113, 16), "wrong size");
+  EXPECT_DEATH(ca_deallocate_recorded(&trees_.base, block_.ptr, 113), "deallocate.*wrong size");
   EXPECT_DEATH(ca_deallocate(&trees_.base, large_.ptr, 100, 16), "wrong size");
   EXPECT_DEATH(ca_grow(&trees_.base, block_.ptr, 96, 200, 16, CA_MOVE_NEVER), "grow.*wrong size");
 }

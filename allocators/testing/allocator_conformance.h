@@ -126,6 +126,7 @@ TYPED_TEST_P(AllocatorConformance, HasANameAndItsOperations) {
   EXPECT_TRUE(ops->range == nullptr || ops->owns != nullptr);
   EXPECT_TRUE(ops->walk == nullptr || ops->usable_size != nullptr);
   EXPECT_EQ(ops->usable_size == nullptr, ops->deallocate_unsized == nullptr) << "both or neither";
+  EXPECT_TRUE(ops->deallocate_recorded == nullptr || ops->usable_size != nullptr);
 }
 
 TYPED_TEST_P(AllocatorConformance, BlocksAreAlignedDisjointAndWhollyUsable) {
@@ -354,13 +355,30 @@ TYPED_TEST_P(AllocatorConformance, WhatItRecordsIsWhatItHandedOut) {
       const ca_block block = this->Allocate(size, align);
       ASSERT_FALSE(ca_block_is_none(block));
       const std::size_t usable = this->ops()->usable_size(this->allocator(), block.ptr);
-      EXPECT_GE(usable, size);
-      EXPECT_LE(usable, block.size);
+      EXPECT_EQ(usable, block.size);
       this->held_.pop_back();
       this->ops()->deallocate_unsized(this->allocator(), block.ptr);
       this->ExpectInvariants();
     }
   }
+}
+
+// Whether it offers that in one call or is asked twice.
+TYPED_TEST_P(AllocatorConformance, TellsTheSizeOfWhatItTakesBack) {
+  if (this->ops()->usable_size == nullptr) GTEST_SKIP() << "records no sizes";
+  for (const std::size_t size : {1, 15, 16, 17, 100, 1000, 10000}) {
+    for (int way = 0; way < 3; ++way) {
+      const ca_block block = this->Allocate(size);
+      ASSERT_FALSE(ca_block_is_none(block));
+      ASSERT_FALSE(ca_block_is_none(this->Allocate(16)));
+      this->held_.erase(this->held_.end() - 2);
+      const std::size_t named = way == 0 ? 0 : way == 1 ? size : block.size;
+      EXPECT_EQ(ca_deallocate_recorded(this->allocator(), block.ptr, named), block.size);
+      this->ExpectInvariants();
+      this->FreeNewest();
+    }
+  }
+  this->ExpectAllStamps();
 }
 
 TYPED_TEST_P(AllocatorConformance, AWalkShowsEachLiveBlockUntilItIsStopped) {
@@ -429,7 +447,7 @@ REGISTER_TYPED_TEST_SUITE_P(
     MemoryComesBackInAnyOrder, AllOfItIsOnePieceAgainOnceEverythingIsFreed,
     GrowKeepsContentsAndMovesOnlyWhenAllowed, ShrinkKeepsContentsAndMovesOnlyWhenAllowed,
     ReallocateKeepsContentsAndNeighbours, OwnsItsBlocksAndNothingElse,
-    WhatItRecordsIsWhatItHandedOut, AWalkShowsEachLiveBlockUntilItIsStopped, KeepsErrno,
-    RandomOperationsAgreeWithTheModel);
+    WhatItRecordsIsWhatItHandedOut, TellsTheSizeOfWhatItTakesBack,
+    AWalkShowsEachLiveBlockUntilItIsStopped, KeepsErrno, RandomOperationsAgreeWithTheModel);
 
 #endif  // CONTEXT_ALLOCATOR_ALLOCATORS_TESTING_ALLOCATOR_CONFORMANCE_H_

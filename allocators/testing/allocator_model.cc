@@ -118,8 +118,7 @@ std::string AllocatorModel::CheckRecord(std::uintptr_t at, const Live &live) con
   }
   if (ops->usable_size != nullptr) {
     const std::size_t usable = ops->usable_size(allocator_, first);
-    if (usable < live.asked) return "recorded less than was asked";
-    if (usable > live.got) return "recorded more than it handed out";
+    if (usable != live.got) return "recorded another size than it handed out";
   }
   return "";
 }
@@ -181,13 +180,18 @@ std::string AllocatorModel::Deallocate(Blocks::iterator it) {
   const std::string wrong = CheckStamp(it->first, it->second, it->second.got);
   if (!wrong.empty()) return wrong;
   void *ptr = reinterpret_cast<void *>(it->first);
-  if (allocator_->ops->deallocate_unsized != nullptr && next_() % 2 == 0) {
+  std::size_t told = it->second.got;
+  const std::uint32_t way = allocator_->ops->deallocate_unsized == nullptr ? 0 : next_() % 4;
+  if (way == 0) {
+    ca_deallocate(allocator_, ptr, AnySizeOf(it->second), it->second.align);
+  } else if (way == 1) {
     allocator_->ops->deallocate_unsized(allocator_, ptr);
   } else {
-    ca_deallocate(allocator_, ptr, AnySizeOf(it->second), it->second.align);
+    told = ca_deallocate_recorded(allocator_, ptr, way == 2 ? 0 : AnySizeOf(it->second));
   }
+  const bool told_right = told == it->second.got;
   live_.erase(it);
-  return "";
+  return told_right ? "" : "tells another size of what it took back";
 }
 
 std::string AllocatorModel::Resize(Blocks::iterator it) {

@@ -24,6 +24,7 @@ enum class Fault {
   kDisowns,
   kRecordsLess,
   kRecordsMore,
+  kTellsMore,
   kFailsCheck,
   kWalksOverTheDead,
   kWalksPast,
@@ -95,6 +96,12 @@ std::size_t UsableSize(const ca_allocator *base, const void *ptr) {
 
 void DeallocateUnsized(ca_allocator *base, void *ptr) { Deallocate(base, ptr, 0, 0); }
 
+std::size_t DeallocateRecorded(ca_allocator *base, void *ptr, std::size_t) {
+  const std::size_t size = UsableSize(base, ptr);
+  Deallocate(base, ptr, 0, 0);
+  return FromBase(base)->fault == Fault::kTellsMore ? size + 1 : size;
+}
+
 bool Owns(const ca_allocator *base, const void *) {
   return FromBase(const_cast<ca_allocator *>(base))->fault != Fault::kDisowns;
 }
@@ -117,7 +124,7 @@ bool Walk(const ca_allocator *base, ca_block_visitor *visitor, void *argument) {
 
 constexpr ca_allocator_ops kOps = {Allocate,   Deallocate,        Resize, Resize,
                                    UsableSize, DeallocateUnsized, Owns,   Check,
-                                   "toy",      nullptr,           Walk};
+                                   "toy",      nullptr,           Walk,   DeallocateRecorded};
 
 std::string FirstComplaint(Fault fault) {
   static Toy toy;
@@ -145,8 +152,9 @@ TEST(AllocatorModelTest, NamesEveryFault) {
   EXPECT_EQ(FirstComplaint(Fault::kServesHuge), "served a size near SIZE_MAX");
   EXPECT_EQ(FirstComplaint(Fault::kGrowsHuge), "grew to a size near SIZE_MAX");
   EXPECT_EQ(FirstComplaint(Fault::kDisowns), "does not own what it handed out");
-  EXPECT_EQ(FirstComplaint(Fault::kRecordsLess), "recorded less than was asked");
-  EXPECT_EQ(FirstComplaint(Fault::kRecordsMore), "recorded more than it handed out");
+  EXPECT_EQ(FirstComplaint(Fault::kRecordsLess), "recorded another size than it handed out");
+  EXPECT_EQ(FirstComplaint(Fault::kRecordsMore), "recorded another size than it handed out");
+  EXPECT_EQ(FirstComplaint(Fault::kTellsMore), "tells another size of what it took back");
   EXPECT_EQ(FirstComplaint(Fault::kFailsCheck), "its own invariants do not hold");
   EXPECT_EQ(FirstComplaint(Fault::kWalksOverTheDead), "walks over a block that does not live");
   EXPECT_EQ(FirstComplaint(Fault::kWalksPast), "misses a live block on its walk");
