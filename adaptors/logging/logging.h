@@ -1,6 +1,7 @@
 /* adaptors/logging/logging.h - writes down every call, in the trace format CATRACE1.
  *
- * Idea        a program's calls, recorded in order, can be replayed over any allocator. Each block
+ * Idea        a program's calls, recorded in order, can be replayed over any allocator. A call only
+ *             puts down pointer and size in a buffer. When that is full, or flushed, each block
  *             gets a number, from 1 on, that is never used again; which block has which number is
  *             kept in a table of live blocks, in memory that the caller gives: open addressing with
  *             linear probing (W. W. Peterson, IBM J. Res. Dev. 1(2), 1957), deletion by moving
@@ -12,12 +13,15 @@
  *             alignment above 16, 3 grow or shrink, 4 deallocate), u8 log2 of the alignment (op 2),
  *             u16 thread, u32 number, u32 old number (op 3), u32 size asked for (at most 2^32 - 1;
  *             0 for op 4). Little-endian machines only.
- * Cost        expected O(1): the inner allocator's, an event of 16 bytes and a probe of the table;
- *             a write for each full buffer of events.
+ * Cost        expected O(1), amortised: a call takes the inner allocator's time and two stores; one
+ *             that finds the buffer full (up to 256 KiB, 16 bytes a call) turns it into events, with
+ *             a probe of the table for each, and writes it, which costs each call several times
+ *             what it took itself. logging_bench tells all three. So that none falls into a moment
+ *             that matters, flush before it.
  * Overhead    0 bytes a block; in the caller's memory 16 bytes for each live block, and slack.
  * Alignment   as the inner allocator's.
  * Errors      as the inner allocator's. A block for which the table has no room (7/8 full) is left
- *             out of the trace, with all that is done to it, and counted. When the file can't be
+ *             out of the trace, with all that is done to it, and counted when flushed. When the file can't be
  *             written, logging ends and the calls pass through. errno is kept.
  * Ownership   memory, file and the inner allocator must outlive the adaptor, or its finish.
  * Threads     not thread-safe; below adaptors/locked the order is that of the lock.
@@ -60,19 +64,34 @@ typedef struct ca_logging_entry {
   uint32_t size;
 } ca_logging_entry;
 
-/* Invariant: pending < room between calls; live is the number of entries in use, at most 7/8 of them;
- * each entry can be reached from its pointer's place without crossing a free one. */
+/* A call as it comes: op, log2 of the alignment and thread where an event has them, and the size
+ * where that has its number. */
+typedef struct ca_logging_call {
+  uint64_t what;
+  uint64_t ptr;
+} ca_logging_call;
+
+typedef union ca_logging_record {
+  ca_logging_call call;
+  ca_logging_event event;
+} ca_logging_record;
+
+/* Invariant: while file >= 0 the calls from records up to next, which isn't beyond end, wait to
+ * become events; afterwards next and end are NULL. live is the number of entries in use, at most
+ * 7/8 of them; each entry can be reached from its pointer's place without crossing a free one. */
 typedef struct ca_logging {
   ca_wrapper wrapper; /* First. */
-  int file;           /* -1: logging has ended. */
-  bool failed;        /* A write failed. */
-  uint16_t thread;
-  uint32_t pending; /* Events in the buffer. */
-  uint32_t room;    /* Events that it takes. */
-  ca_logging_event *events;
+  ca_logging_record *next;
+  ca_logging_record *end;
+  uint64_t thread; /* Where a call has it. */
+  ca_logging_record *records;
   ca_logging_entry *entries;
   size_t mask; /* Entries - 1, a power of two less one. */
   unsigned shift;
+  uint32_t replaced; /* The number of the block that the next resize replaces; 0: none. */
+  int file;          /* -1: logging has ended. */
+  bool failed;       /* A write failed. */
+  /* All of these as of the last flush. */
   uint64_t live;
   uint64_t live_bytes;
   uint64_t left_out; /* Blocks for which there was no entry. */

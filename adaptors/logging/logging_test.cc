@@ -17,6 +17,17 @@ namespace {
 static_assert(sizeof(ca_logging_header) == 64, "");
 static_assert(sizeof(ca_logging_event) == 16, "");
 
+// Serves every size with the same block.
+struct AnySize {
+  ca_allocator base = {&kOps};  // First.
+  char block[16] = {};
+  static ca_block Allocate(ca_allocator *base, std::size_t size, std::size_t) {
+    return ca_block_make(reinterpret_cast<AnySize *>(base)->block, size);
+  }
+  static constexpr ca_allocator_ops kOps = {Allocate, nullptr, nullptr, nullptr,   nullptr,
+                                            nullptr,  nullptr, nullptr, "any size"};
+};
+
 class LoggingTest : public testing::Test {
  protected:
   LoggingTest() {
@@ -139,6 +150,58 @@ TEST_F(LoggingTest, AFullBufferIsWritten) {
   EXPECT_EQ(Header().ids, 101U);
 }
 
+// Whichever call finds the buffer full, it isn't lost, and a resize's two halves stay together.
+TEST_F(LoggingTest, EveryKindOfCallFindsRoomInAFullBuffer) {
+  const auto fill = [this] {
+    ca_logging_flush(&logging_);
+    while (logging_.end - logging_.next > 0) {
+      const ca_block block = Allocate(1);
+      if (logging_.end - logging_.next > 0) ca_deallocate(allocator(), block.ptr, 1, 16);
+    }
+  };
+  Init(CA_LOGGING_MEMORY_MIN);
+  const ca_block kept = Allocate(100), other = Allocate(100, 64), third = Allocate(100);
+  std::size_t made = 0;
+  const auto last = [this, &made] {
+    ca_logging_flush(&logging_);
+    const std::vector<ca_logging_event> events = Events();
+    EXPECT_GT(events.size(), made);
+    made = events.size();
+    return events.back();
+  };
+  fill();
+  ca_block block = Allocate(77);
+  EXPECT_EQ(last().size, 77U);
+  fill();
+  EXPECT_FALSE(ca_block_is_none(Allocate(78, 64)));
+  EXPECT_EQ(last().op, 2);
+  fill();
+  block = Allocate(79);
+  fill();
+  EXPECT_FALSE(ca_block_is_none(ca_shrink(allocator(), block.ptr, 79, 70, 16, CA_MOVE_NEVER)));
+  const ca_logging_event shrunk = last();
+  EXPECT_EQ(shrunk.op, 3);
+  EXPECT_EQ(shrunk.size, 70U);
+  fill();
+  ca_deallocate(allocator(), kept.ptr, 100, 16);
+  EXPECT_EQ(last().id, 1U);
+  fill();
+  allocator()->ops->deallocate_unsized(allocator(), other.ptr);
+  EXPECT_EQ(last().id, 2U);
+  fill();
+  EXPECT_EQ(ca_deallocate_recorded(allocator(), third.ptr, 100), third.size);
+  EXPECT_EQ(last().id, 3U);
+  EXPECT_EQ(logging_.left_out, 0U);
+}
+
+TEST_F(LoggingTest, SizesBeyondFourGigabytesAreWrittenAsTheLargest) {
+  AnySize any;
+  ASSERT_TRUE(ca_logging_init(&logging_, &any.base, fileno(file_), table_, sizeof table_));
+  Allocate(std::size_t{5} << 32);
+  ca_logging_flush(&logging_);
+  EXPECT_EQ(Events()[0].size, UINT32_MAX);
+}
+
 TEST_F(LoggingTest, AfterFinishCallsPassThrough) {
   const ca_block block = Allocate(10);
   EXPECT_TRUE(ca_logging_finish(&logging_));
@@ -160,6 +223,7 @@ TEST_F(LoggingTest, BlocksWithoutAnEntryAreLeftOutAndCounted) {
   Init(CA_LOGGING_MEMORY_MIN);
   std::vector<ca_block> blocks;
   for (int i = 0; i < 60; ++i) blocks.push_back(Allocate(10));
+  ca_logging_flush(&logging_);
   const std::uint64_t kept = 60 - logging_.left_out;
   EXPECT_EQ(kept, 28U) << "7/8 of 32 entries";
   for (const ca_block &block : blocks) {
@@ -179,6 +243,7 @@ TEST_F(LoggingTest, TheTableIsExactUnderRandomOperations) {
       allocator(), [&random] { return static_cast<std::uint32_t>(random()); }, limits);
   for (int round = 0; round < 40; ++round) {
     for (int step = 0; step < 60; ++step) ASSERT_EQ(model.Step(), "");
+    ca_logging_flush(&logging_);
     ASSERT_EQ(logging_.live, model.live_blocks());
     ASSERT_EQ(model.FreeAll(), "");
     ca_bump_reset(&bump_);
@@ -234,13 +299,15 @@ TEST_F(LoggingTest, TooLittleMemoryMeansNoLogging) {
 
 TEST_F(LoggingTest, CheckFindsADamagedTable) {
   Allocate(10);
+  ca_logging_flush(&logging_);
   EXPECT_TRUE(allocator()->ops->check(allocator()));
   logging_.live++;
   EXPECT_FALSE(allocator()->ops->check(allocator()));
   logging_.live--;
-  logging_.pending = logging_.room;
+  logging_.next = logging_.end + 1;
   EXPECT_FALSE(allocator()->ops->check(allocator()));
-  logging_.pending = 0;
+  logging_.next = logging_.records;
+  EXPECT_TRUE(allocator()->ops->check(allocator()));
   for (std::size_t i = 0; i <= logging_.mask; ++i) {
     if (logging_.entries[i].ptr != 0) logging_.entries[i].ptr += 0x1230;
   }
