@@ -152,7 +152,17 @@ static size_t translate_all(ca_logging *self) {
   return events;
 }
 
+static bool op_check(const ca_allocator *base);
+
+static const ca_wrapper_tables passing_tables = CA_WRAPPER_ROWS(
+    "logging", ca_wrapper_allocate, ca_wrapper_deallocate, ca_wrapper_grow, ca_wrapper_shrink,
+    ca_wrapper_deallocate_unsized, ca_wrapper_deallocate_recorded, op_check);
+
+/* From now on the table's functions are those that pass on. Also while a call runs, if what is below
+ * calls back: it then finds no room. */
 static void end_logging(ca_logging *self) {
+  const ca_allocator_ops *const ops = self->wrapper.base.ops;
+  self->wrapper.base.ops = &passing_tables[ops->usable_size != NULL][ops->owns != NULL];
   self->file = -1;
   self->next = self->end = NULL;
 }
@@ -322,6 +332,7 @@ bool ca_logging_init(ca_logging *self, ca_allocator *inner, int file, void *memo
   ca_wrapper_init(&self->wrapper, inner, CA_SIZES_RECORDED, tables);
   const size_t padding = ca_padding_to((uintptr_t)memory, sizeof(ca_logging_entry));
   if (size < CA_LOGGING_MEMORY_MIN) {
+    end_logging(self);
     return false;
   }
   const size_t buffer = (size - padding) / 8;

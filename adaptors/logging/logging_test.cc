@@ -202,6 +202,28 @@ TEST_F(LoggingTest, SizesBeyondFourGigabytesAreWrittenAsTheLargest) {
   EXPECT_EQ(Events()[0].size, UINT32_MAX);
 }
 
+// What is below may call back, as adaptors/retry does.
+struct Ending {
+  ca_allocator base = {&kOps};  // First.
+  ca_logging *logging;
+  char block[16] = {};
+  static ca_block Allocate(ca_allocator *base, std::size_t size, std::size_t) {
+    auto *self = reinterpret_cast<Ending *>(base);
+    ca_logging_finish(self->logging);
+    return ca_block_make(self->block, size);
+  }
+  static constexpr ca_allocator_ops kOps = {Allocate, nullptr, nullptr, nullptr, nullptr,
+                                            nullptr,  nullptr, nullptr, "ending"};
+};
+
+TEST_F(LoggingTest, ACallDuringWhichLoggingEndsIsLeftOut) {
+  Ending ending;
+  ending.logging = &logging_;
+  ASSERT_TRUE(ca_logging_init(&logging_, &ending.base, fileno(file_), table_, sizeof table_));
+  EXPECT_EQ(Allocate(10).ptr, ending.block);
+  EXPECT_EQ(Header().events, 0U);
+}
+
 TEST_F(LoggingTest, AfterFinishCallsPassThrough) {
   const ca_block block = Allocate(10);
   EXPECT_TRUE(ca_logging_finish(&logging_));

@@ -101,18 +101,23 @@ static void op_deallocate_unsized(ca_allocator *base, void *ptr) {
   take_back(base, ptr, find(ptr, "deallocate"));
 }
 
-static size_t op_deallocate_recorded(ca_allocator *base, void *ptr, size_t size) {
+static inline placement find_fitting(const void *ptr, size_t size) {
   const placement at = find(ptr, "deallocate");
   if (CA_UNLIKELY(size > at.total - at.offset)) {
     ca_panic_misuse("deallocate", ptr, "wrong size (sized)");
   }
-  take_back(base, ptr, at);
-  return at.total - at.offset;
+  return at;
 }
 
 static void op_deallocate(ca_allocator *base, void *ptr, size_t size, size_t align) {
   (void)align;
-  (void)op_deallocate_recorded(base, ptr, size);
+  take_back(base, ptr, find_fitting(ptr, size));
+}
+
+static size_t op_deallocate_recorded(ca_allocator *base, void *ptr, size_t size) {
+  const placement at = find_fitting(ptr, size);
+  take_back(base, ptr, at);
+  return at.total - at.offset;
 }
 
 static ca_block op_grow(ca_allocator *base, void *ptr, size_t size, size_t new_size, size_t align,

@@ -64,10 +64,13 @@ class Trees : public OverBuffer {
   ca_multiple_binary_search_tree it_;
 };
 
-template <ca_context_kind kKind>
+template <ca_context_kind kKind, ca_sizes kSizes = CA_SIZES_FORGOTTEN>
 class Context : public OverBuffer {
  public:
-  Context() { EXPECT_TRUE(ca_context_allocator_init(&it_, source(), kRange, kKind, nullptr)); }
+  Context() {
+    const ca_context_allocator_settings settings = {kSizes, 0};
+    EXPECT_TRUE(ca_context_allocator_init(&it_, source(), kRange, kKind, &settings));
+  }
   ~Context() override { ca_context_allocator_destroy(&it_); }
   ca_allocator *get() override { return ca_context_allocator_allocator(&it_); }
 
@@ -110,6 +113,8 @@ const AllocatorTraits kEvery[] = {
     {"context_bump", Make<Context<CA_CONTEXT_BUMP>>, false, kSize},
     {"context_bit_set", Make<Context<CA_CONTEXT_BIT_SET>>, true, kSize},
     {"context_trees", Make<Context<CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE>>, true, kSize},
+    {"context_trees_recording",
+     Make<Context<CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE, CA_SIZES_RECORDED>>, true, kSize},
 };
 
 const AllocatorTraits *current = &kEvery[0];
