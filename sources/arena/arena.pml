@@ -1,5 +1,5 @@
 /* A model of arena.c for spin: the two counted stacks, the counter of slots never used, and obtain
- * and release as each thread runs them, one atomic access a step. arena_model.sh runs it.
+ * and release as each thread runs them, one atomic access a step. `arena_model` runs it.
  *
  * Exhaustive for three threads over three slots, sequentially consistent: the memory orders are
  * argued in arena.c, and not shown here. Two threads obtain once, and one OBTAINS times,
