@@ -147,11 +147,13 @@ TEST_F(GuardsTest, ATurnWhoseOutsideIsGoneEndsWithTheGlobalAllocator) {
   ASSERT_EQ(ca_context_swap_in(other_), CA_CONTEXT_DONE);
   ASSERT_EQ(ca_coroutine_enter(&coroutine, &outside), CA_CONTEXT_DONE);
   ASSERT_EQ(ca_context_destroy(other_), CA_CONTEXT_DONE);
+  ASSERT_TRUE(ca_switchable_use(CA_CURRENT_GLOBAL));
   EXPECT_EQ(ca_coroutine_exit(&coroutine, &outside), CA_CONTEXT_GONE);
   EXPECT_TRUE(ca_context_is_none(ca_switchable_save().coroutine));
   EXPECT_EQ(ca_switchable_current(), CA_CURRENT_GLOBAL);
   ASSERT_EQ(ca_coroutine_enter(&coroutine, &outside), CA_CONTEXT_DONE);  // It is parked as it was.
-  EXPECT_TRUE(Serves(context_));
+  EXPECT_EQ(ca_switchable_save().coroutine.header, context_.header);
+  EXPECT_EQ(ca_switchable_current(), CA_CURRENT_GLOBAL);
   EXPECT_EQ(ca_coroutine_exit(&coroutine, &outside), CA_CONTEXT_DONE);
 }
 
