@@ -281,7 +281,9 @@ ca_context_result ca_context_reset(ca_context context) {
     return result;
   }
   ca_context_header *const self = context.header;
-  if (!ca_context_is_related(self)) {
+  if (CA_UNLIKELY(self->asking)) {
+    result = CA_CONTEXT_HELD; /* The block that is being resized would be gone. */
+  } else if (!ca_context_is_related(self)) {
     ca_context_header_reset(self);
   } else if (here) {
     result = reset_tree_here(ca_thread_state_get(), self);

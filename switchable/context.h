@@ -82,14 +82,19 @@ typedef enum ca_over_budget {
   CA_OVER_BUDGET_ASK = 2,    /* `exhausted` is called, and while it says so it is tried again. */
 } ca_over_budget;
 
-/* May free blocks, or destroy other contexts, but leaves this one swapped in. Runs with it swapped in,
- * on its thread; not called again for what it allocates itself, nor for who resizes a block of it
- * while it is parked. Returns whether to try again. */
+/* Runs with the context swapped in, on its thread. It may allocate, free blocks other than one that is
+ * being resized, and destroy other contexts. It may switch, and come back on another thread: to return
+ * without its context swapped in is a misuse, and reported. Its own context is not reset meanwhile, nor
+ * destroyed while it is swapped in: HELD. Not called again for what it allocates itself, nor for who
+ * resizes a block of the context while it is parked. Must not throw. Returns whether to try again. */
 typedef bool ca_context_exhausted(void *argument, size_t size);
 
 /* Returns whether it succeeded; what remains to be done is done in either case. Runs on the thread
- * that resets or destroys, with that thread's current; must not throw. It may allocate, and use
- * other contexts; its own is refused as HELD. */
+ * that resets or destroys, with that thread's current, or if its own context is swapped in here, with
+ * what is current outside; must not throw. It may allocate, free and resize blocks, also its context's,
+ * and use other contexts; its own, and those that are reset or destroyed with it and have not gone
+ * yet, are refused as HELD. What it leaves swapped in stays so, but if its own context is swapped in
+ * here, that comes back and the other is parked. */
 typedef bool ca_context_cleanup_callback(void *argument);
 
 /* The caller's, often in the context's own memory; written by this library while it is registered.
@@ -177,7 +182,8 @@ ca_context_result ca_context_swap_in(ca_context context);
 ca_context ca_context_swap_out(void);
 
 /* Runs its cleanup callbacks and forgets every block; its descendants first. Requires, else HELD,
- * that it is parked or swapped in on this thread, and that its descendants are parked. O(1) for each. */
+ * that it is parked or swapped in on this thread with no `exhausted` running, and that its descendants
+ * are parked. O(1) for each. */
 ca_context_result ca_context_reset(ca_context context);
 
 /* Ends the context and its descendants, each as its settings say; their cleanup callbacks run first.
@@ -215,8 +221,8 @@ ca_context_counts ca_context_count(ca_context context);
 /* Calls visitor(argument, block) for each live block, its size what is usable, by rising address;
  * no further once visitor returns false. Requires, else HELD, that it is parked or swapped in on
  * this thread. What others freed is taken in before. The visitor runs with what is current outside
- * the context: it may allocate, switch to others, and free any block, also the one that it is
- * shown. DAMAGED where a block was written past its end, so that the next one isn't found.
+ * the context, and may do what a cleanup callback may: the block that it frees or resizes may also be
+ * the one that it is shown. DAMAGED where a block was written past its end, so that the next one isn't found.
  * O(blocks handed out). */
 ca_context_result ca_context_walk(ca_context context, ca_block_visitor *visitor, void *argument);
 

@@ -48,6 +48,9 @@ static bool ask(ca_context_header *self, size_t size) {
   self->asking = true;
   const ca_reserve before = ca_context_header_use_reserve(self, CA_RESERVE_OPEN);
   const bool again = self->exhausted(self->exhausted_argument, size);
+  if (CA_UNLIKELY(ca_thread_state_get()->coroutine != self)) {
+    ca_panic_misuse("exhausted", self, "it returned without its context swapped in");
+  }
   (void)ca_context_header_use_reserve(self, before);
   self->asking = false;
   return again;

@@ -20,8 +20,9 @@
 extern "C" {
 #endif
 
-/* counts->allocations - counts->deallocations blocks are live. Must not create, reset or destroy
- * contexts. */
+/* counts->allocations - counts->deallocations blocks are live. It may allocate, free, switch, and make,
+ * reset and destroy contexts: also the one that it is shown, which nobody holds for it. What it makes may
+ * be shown to it or not. */
 typedef void ca_contexts_visitor(void *argument, ca_context context,
                                  const ca_context_counts *counts);
 
@@ -77,7 +78,8 @@ typedef struct ca_thread_counts {
 } ca_thread_counts;
 
 /* Calls visitor(argument, ...) for each thread that used contexts and has not ended, 4096 at most.
- * Of a process that was forked also for its parent's. */
+ * Of a process that was forked also for its parent's. The visitor may do what ca_contexts_visitor
+ * may. */
 typedef void ca_threads_visitor(void *argument, const ca_thread_counts *counts);
 void ca_threads_visit(ca_threads_visitor *visitor, void *argument);
 
