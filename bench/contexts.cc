@@ -2,6 +2,9 @@
 //
 //   bazel run -c opt //bench:contexts -- [--contexts N] [--rounds N] [--kind KIND]
 //
+// KIND is the allocator in each context: bump (if not said), bit_set or trees; the back-end's name then
+// says so.
+//
 // Prints CSV: measure,backend,value,unit. Memory is measured once, each back-end in a process of its
 // own: `live_contexts` is how many could be alive with a block of 64 bytes each, at most N (1,000,000
 // if not said), in at most 4.5 KiB of resident memory for each of the N; `rss_…` is what a context
@@ -129,22 +132,23 @@ void AddPlain(PlainMalloc plain, Times *times) {
 
 void AddRequests(Times *times) {
   times->Add("request", "nobody", RequestByNobody);
-  times->Add("request", "contexts", RequestInContext<Contexts>);
+  times->Add("request", Contexts::kName, RequestInContext<Contexts>);
   times->Add("request_in_heap", "mimalloc", RequestInContext<MimallocHeaps>);
   times->Add("request_in_heap", "jemalloc", RequestInContextReset<JemallocArenas>);
   for (const std::string peer : {"glibc", "mimalloc", "jemalloc"}) {
-    times->AddRatio("request_to_" + peer, {"request", "contexts"}, {"request", peer});
+    times->AddRatio("request_to_" + peer, {"request", Contexts::kName}, {"request", peer});
   }
   for (const char *peer : {"mimalloc", "jemalloc"}) {
     times->AddRatio("request_in_heap_to_contexts", {"request_in_heap", peer},
-                    {"request", "contexts"});
+                    {"request", Contexts::kName});
   }
 }
 
 void AddDestroys(Times *times) {
-  times->Add("destroy_10", "contexts", [] { return DestroyWithLiveBlocks<Contexts>(10); });
-  times->Add("destroy_1000", "contexts", [] { return DestroyWithLiveBlocks<Contexts>(1000); });
-  times->Add("destroy_100000", "contexts", [] { return DestroyWithLiveBlocks<Contexts>(100000); });
+  times->Add("destroy_10", Contexts::kName, [] { return DestroyWithLiveBlocks<Contexts>(10); });
+  times->Add("destroy_1000", Contexts::kName, [] { return DestroyWithLiveBlocks<Contexts>(1000); });
+  times->Add("destroy_100000", Contexts::kName,
+             [] { return DestroyWithLiveBlocks<Contexts>(100000); });
 }
 
 void MeasureTimes(const Options &options) {
@@ -155,21 +159,21 @@ void MeasureTimes(const Options &options) {
   AddLife<Contexts>(options.contexts, &times);
   AddLife<MimallocHeaps>(options.contexts, &times);
   AddLife<JemallocArenas>(options.contexts, &times);
-  times.Add("create_malloc_destroy_cold_ahead", "contexts", [=] {
+  times.Add("create_malloc_destroy_cold_ahead", Contexts::kName, [=] {
     return CreateAllocateDestroyCold<Contexts, Idle::kPagesAhead>(options.contexts);
   });
-  times.Add("create_malloc_destroy_given_back", "contexts",
+  times.Add("create_malloc_destroy_given_back", Contexts::kName,
             [=] { return CreateAllocateDestroyCold<Contexts, Idle::kPagesGivenBack>(some); });
   AddDestroys(&times);
-  times.Add("foreign_free", "contexts", [] { return FreeForeign(Contexts(1)); });
+  times.Add("foreign_free", Contexts::kName, [] { return FreeForeign(Contexts(1)); });
   AddPlain(GlibcMalloc(), &times);
   AddPlain(MimallocMalloc(), &times);
   AddPlain(JemallocMalloc(), &times);
   AddRequests(&times);
-  times.AddRatio("swap_in_out_to_call", {"swap_in_out", "contexts"},
+  times.AddRatio("swap_in_out_to_call", {"swap_in_out", Contexts::kName},
                  {"call_through_pointer", "nobody"});
-  times.AddRatio("destroy_100000_to_10", {"destroy_100000", "contexts"},
-                 {"destroy_10", "contexts"});
+  times.AddRatio("destroy_100000_to_10", {"destroy_100000", Contexts::kName},
+                 {"destroy_10", Contexts::kName});
   times.Run(options.rounds);
   times.Print();
 }
@@ -204,7 +208,8 @@ void StartAgainWithRoomForThreadLocals(char **argv) {
 int Main(int argc, char **argv) {
   Options options;
   if (!ParseOptions(argc, argv, &options)) {
-    std::fprintf(stderr, "usage: contexts [--contexts N] [--rounds N] [--kind bump]\n");
+    std::fprintf(stderr,
+                 "usage: contexts [--contexts N] [--rounds N] [--kind bump|bit_set|trees]\n");
     return 2;
   }
   StartAgainWithRoomForThreadLocals(argv);

@@ -30,7 +30,7 @@ enum class Idle { kPagesKept, kPagesGivenBack, kPagesAhead };
 // Ours, behind malloc. All settings are here.
 struct Contexts {
   using Context = ca_context;
-  static constexpr const char *kName = "contexts";
+  static inline const char *kName = "contexts";
 
   // Room for `most` small ones at the same time. Address space only, until it is used.
   explicit Contexts(std::size_t most, Idle idle = Idle::kPagesKept) {
@@ -43,11 +43,28 @@ struct Contexts {
     settings.classes[3] = {std::size_t{64} << 20, 64, retained};
     if (!ca_contexts_init(&settings)) std::exit(1);
   }
-  // Of the allocator in each context. Returns false if there is no such.
-  static bool ChooseKind(const char *name) { return std::strcmp(name, "bump") == 0; }
+  // Of the allocator in each context, by name. Returns false if there is no such.
+  static bool ChooseKind(const char *kind) {
+    static constexpr struct {
+      const char *kind;
+      const char *name;
+      ca_context_kind value;
+    } kKinds[] = {{"bump", "contexts", CA_CONTEXT_BUMP},
+                  {"bit_set", "contexts_bit_set", CA_CONTEXT_BIT_SET},
+                  {"trees", "contexts_trees", CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE}};
+    for (const auto &one : kKinds) {
+      if (std::strcmp(kind, one.kind) == 0) {
+        kName = one.name;
+        kind_ = one.value;
+        return true;
+      }
+    }
+    return false;
+  }
   static Context Create(std::size_t budget) {
     ca_context_settings settings = {};
     settings.budget = budget;
+    settings.kind = kind_;
     return ca_context_create(&settings);
   }
   static bool IsNone(Context context) { return ca_context_is_none(context); }
@@ -57,6 +74,9 @@ struct Contexts {
   static void Free(void *ptr) { free(ptr); }
   static void Destroy(Context context) { ca_context_destroy(context); }
   static void Reset(Context context) { ca_context_reset(context); }
+
+ private:
+  static inline ca_context_kind kind_ = CA_CONTEXT_BUMP;
 };
 
 // The thread's default heap is what mi_malloc, its malloc, serves from.

@@ -37,6 +37,9 @@ if tail -n +2 <<<"$out" | grep -E ',0(\.0*)?,'; then
   echo "a row without a figure" >&2
   exit 1
 fi
+for kind in bit_set trees; do # Their first row; its reader's end ends the program.
+  "$1" --contexts 1000 --rounds 1 --kind $kind | grep -m1 -x "live_contexts,contexts_$kind,1000,contexts"
+done
 if "$1" --kind none 2>/dev/null; then
   echo "a kind that there isn't was taken" >&2
   exit 1
