@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -88,6 +89,17 @@ TEST_F(ReportTest, VisitsEachWithItsHandle) {
       &seen);
   EXPECT_EQ(seen.size(), 3U);
   for (const ca_context context : seen) EXPECT_TRUE(ca_context_check(context));
+}
+
+TEST_F(ReportTest, CountsTheSlotsThatAreOutAndTheMostThatWere) {
+  const ca_class_counts before = ca_contexts_count().classes[0];
+  const ca_context contexts[] = {Create("one"), Create("two")};
+  EXPECT_EQ(ca_contexts_count().classes[0].out, before.out + 2);
+  for (const ca_context one : contexts) EXPECT_EQ(ca_context_destroy(one), CA_CONTEXT_DONE);
+  const ca_class_counts after = ca_contexts_count().classes[0];
+  EXPECT_EQ(after.out, before.out);
+  EXPECT_GE(after.most, before.out + 2);
+  EXPECT_EQ(after.slots, before.slots);
 }
 
 TEST_F(ReportTest, TextShowsChildrenBelowTheirParents) {
@@ -199,6 +211,14 @@ TEST(ReportHeapTest, AThreadsHeapIsSeenAndCannotBeTakenForAContext) {
   }).join();
 }
 
+unsigned Threads() {
+  unsigned count = 0;
+  ca_threads_visit(
+      [](void *argument, const ca_thread_counts *) { ++*static_cast<unsigned *>(argument); },
+      &count);
+  return count;
+}
+
 void Free(void *block) { ca_switchable_deallocate(block); }
 
 // The change that `body` makes.
@@ -295,10 +315,30 @@ TEST(ReportEverTest, TwoThreadsAtOnceHaveCountsAndHeapsOfTheirOwn) {
   }
   EXPECT_EQ(with_heap, 1U);
   EXPECT_EQ(freed, 1U);
-  unsigned now = 0;
-  ca_threads_visit(
-      [](void *argument, const ca_thread_counts *) { ++*static_cast<unsigned *>(argument); }, &now);
-  EXPECT_EQ(now + 2, seen.threads.size());
+  EXPECT_EQ(Threads() + 2, seen.threads.size());
+}
+
+// The library's key of thread-specific data is older than this one: in the last of the rounds in which
+// destructors are called, nothing comes after this.
+TEST(ReportEverTest, AThreadWhoseLastDestructorUsesContextsIsNotShownAfterItsEnd) {
+  const ca_context context = Create("last");
+  AllocateIn(context, 1);
+  static pthread_key_t key;
+  ASSERT_EQ(pthread_key_create(&key,
+                               [](void *argument) {
+                                 AllocateIn(*static_cast<const ca_context *>(argument), 1);
+                                 EXPECT_EQ(pthread_setspecific(key, argument), 0);
+                               }),
+            0);
+  const unsigned before = Threads();
+  std::thread([&context] {
+    AllocateIn(context, 1);
+    EXPECT_EQ(pthread_setspecific(key, &context), 0);
+  }).join();
+  EXPECT_EQ(Threads(), before);
+  EXPECT_GE(ca_context_count(context).allocations, 3U) << "the destructor was called";
+  EXPECT_EQ(pthread_key_delete(key), 0);
+  EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
 }
 
 TEST(ReportEverTest, BytesInQuarantineAreCounted) {
