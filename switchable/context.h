@@ -11,8 +11,17 @@
  *             idle: then the kernel's time for the pages touched.
  * Kinds       the local allocator is a bump, a bit set or trees (allocators/context): what is freed
  *             within the context is used again by the last two.
- * Overhead    one header a context, of CA_CONTEXT_OVERHEAD bytes or what the kind's own struct needs
+ * Overhead    one header a slot, of CA_CONTEXT_OVERHEAD bytes or what the kind's own struct needs
  *             more; 16 bytes a used slot; a block costs its kind's.
+ * Growth      with `first`, a context begins in a slot of the smallest class that holds so many bytes.
+ *             Where it would refuse a request, it gets one more slot, an extension: at least twice as
+ *             large as its last one, or large enough for all that its budget leaves, and for the
+ *             request; of that as many bytes as the budget leaves. So there are at most
+ *             CA_CONTEXT_CLASSES - 1 of them. A block lies in one slot, so that the budget can't all
+ *             be one block. Where no such slot is idle, it is as over budget. Reset and destroy give
+ *             the extensions back, O(1) each. Costs nobody else anything; a block in an extension is
+ *             freed at the price of one more load, and where the kind isn't a bump, of a search among
+ *             the slots of its context.
  * Holding     a context is held by the thread that it is swapped in on, and by nobody while it is
  *             parked. It may be created on one thread, swapped in on another, destroyed on a third.
  * Handles     a ca_context is a value that carries a generation: used after destroy, it is
@@ -134,11 +143,13 @@ typedef struct ca_context_settings {
                     * ca_context_use_reserve(). Only of a bump, and less than the budget. */
   unsigned sample; /* Has each Nth allocation sampled (samples.h); 0: as ca_samples_set_default()
                     * says. */
+  size_t first;    /* Bytes for blocks that it begins with, at least, and grows from as said above,
+                    * where that is less than the budget. 0: the whole budget. */
 } ca_context_settings;
 
 typedef struct ca_context_counts {
   size_t budget;    /* Bytes that blocks may take. */
-  size_t slot_size; /* Bytes of address space that the context takes. */
+  size_t slot_size; /* Bytes of address space that the context takes, in all of its slots. */
   ca_context_kind kind;
   size_t used;            /* Bytes that they take now, freed ones that can't be reused included. */
   size_t peak;            /* The most of the budget that was needed since creation or reset: bytes
