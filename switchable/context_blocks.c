@@ -134,9 +134,12 @@ static void push_foreign(ca_context_header *self, void *ptr, const char *call) {
   ca_thread_add(ca_thread_state_get(), CA_THREAD_FOREIGN_FREES, 1);
 }
 
+static inline bool is_in_header(const ca_context_header *slot, const void *ptr) {
+  return (uintptr_t)ptr - (uintptr_t)slot < slot->overhead;
+}
+
 /* The context of a block of this slot. */
-static inline ca_context_header *owner_of(ca_context_header *slot, const void *ptr,
-                                          const char *call) {
+static ca_context_header *owner_of(ca_context_header *slot, const void *ptr, const char *call) {
   ca_context_header *self = slot;
   if (CA_UNLIKELY(__atomic_load_n(&slot->generation, __ATOMIC_RELAXED) == 0)) {
     self = ca_context_header_owner(slot);
@@ -144,16 +147,16 @@ static inline ca_context_header *owner_of(ca_context_header *slot, const void *p
       report_gone(call, ptr, "its context was destroyed, or never was");
     }
   }
-  if (CA_UNLIKELY((uintptr_t)ptr - (uintptr_t)slot < slot->overhead)) {
+  if (CA_UNLIKELY(is_in_header(slot, ptr))) {
     ca_panic_misuse(call, ptr, "not a block: a context's header");
   }
   return self;
 }
 
-void ca_context_header_deallocate(ca_context_header *slot, void *ptr, size_t size,
-                                  const char *call) {
+static __attribute__((noinline)) void deallocate_for_owner(ca_context_header *slot, void *ptr,
+                                                           size_t size, const char *call) {
   ca_context_header *const self = owner_of(slot, ptr, call);
-  if (CA_LIKELY(ca_is_held_by(self, ca_thread_state_get()))) {
+  if (ca_is_held_by(self, ca_thread_state_get())) { /* In an extension. */
     free_here(self, ptr, size);
     return;
   }
@@ -164,6 +167,17 @@ void ca_context_header_deallocate(ca_context_header *slot, void *ptr, size_t siz
     ca_panic_misuse(call, ptr, "wrong size");
   }
   push_foreign(self, ptr, call);
+}
+
+/* What this thread holds is alive, and no extension. The rest is a call in tail position, so that this
+ * needs no stack frame. */
+void ca_context_header_deallocate(ca_context_header *slot, void *ptr, size_t size,
+                                  const char *call) {
+  if (CA_LIKELY(ca_is_held_by(slot, ca_thread_state_get()) && !is_in_header(slot, ptr))) {
+    free_here(slot, ptr, size);
+  } else {
+    deallocate_for_owner(slot, ptr, size, call);
+  }
 }
 
 static ca_block move_to(ca_block fresh, ca_context_header *slot, void *ptr, size_t size,
