@@ -25,8 +25,8 @@ static ca_allocator *range_of(const ca_context_header *self, const void *ptr) {
   return (ca_allocator *)(uintptr_t)&self->local.chosen.base;
 }
 
-/* From the newest, and so largest, on: a bit set or trees may look at every free run before they
- * refuse. A bump's newest was mostly asked before, by the quick path. */
+/* From the newest, and mostly largest, on: a bit set or trees may look at every free run before they
+ * refuse. A bump's newest comes last; mostly the quick path asked it before. */
 static ca_block op_allocate(ca_allocator *base, size_t size, size_t align) {
   ca_context_header *const self = from_base(base);
   for (ca_context_header *one = ca_context_extension(self); one != NULL;

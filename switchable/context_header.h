@@ -34,7 +34,7 @@
  *    the last block that was handed out of it;
  *  - the children of a context are the contexts whose parent it is, linked by next and previous.
  * While generation == 0, no context lives here. An extension's header is one of these; of its members
- * only slot_size, overhead, budget (of this one slot), extension, extends and local mean something.
+ * only slot_size, overhead, budget (what the context's leaves), extension, extends and local mean something.
  * All but foreign, outstanding and holder are written by the holder only, and the links of the tree
  * by who has its lock as well (context_tree.c). */
 typedef struct ca_context_header {

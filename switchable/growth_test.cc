@@ -602,6 +602,42 @@ TEST_P(GrowthTest, AThreadsHeapGrowsAndThenTheGlobalAllocatorServes) {
   EXPECT_EQ(SlotsOut(), 0U);
 }
 
+TEST_P(GrowthTest, AThreadsHeapMayGrowToTheLargestSlotsSize) {
+  settings_.budget = 0;
+  Elsewhere([this] {
+    ASSERT_TRUE(ca_switchable_thread_init(&settings_));
+    ASSERT_TRUE(ca_switchable_use(CA_CURRENT_THREAD));
+    char *const block = Allocate(2 * kLarge);
+    EXPECT_NE(ca_context_header_of(block), nullptr);
+    ca_switchable_deallocate(block);
+  });
+}
+
+TEST_P(GrowthTest, CheckNoticesAnExtensionOfSomebodyElse) {
+  BeginWithTwo();
+  ca_context_header *const extension = ca_context_header_of(far_);
+  ca_context_header *const self = context_.header;
+  EXPECT_TRUE(ca_context_check(context_));
+  extension->extends = extension;
+  EXPECT_FALSE(ca_context_check(context_));
+  extension->extends = self;
+  extension->generation = self->generation;
+  EXPECT_FALSE(ca_context_check(context_));
+  extension->generation = 0;
+  const std::size_t budget = self->budget;
+  self->budget = kMiddle;
+  EXPECT_FALSE(ca_context_check(context_)) << "together more than the budget";
+  self->budget = budget;
+  self->extends = self;
+  EXPECT_FALSE(ca_context_check(context_));
+  self->extends = nullptr;
+  ca_allocator *const right = self->allocator;
+  self->allocator = &self->local.chosen.base;
+  EXPECT_FALSE(ca_context_check(context_));
+  self->allocator = right;
+  EXPECT_TRUE(ca_context_check(context_));
+}
+
 class GrowingBumpTest : public GrowthTest {};
 INSTANTIATE_TEST_SUITE_P(Kinds, GrowingBumpTest, testing::Values(CA_CONTEXT_BUMP));
 
@@ -634,6 +670,13 @@ TEST_P(GrowingBumpTest, TheFirstSlotHoldsTheReserve) {
   ca_switchable_deallocate(error);
   EXPECT_EQ(ca_context_reset(context_), CA_CONTEXT_DONE);
   EXPECT_FALSE(IsInFirst(Allocate(kSmall - CA_CONTEXT_OVERHEAD - 3900))) << "shut again";
+}
+
+TEST_P(GrowingBumpTest, TheFirstSlotHoldsTheReserveBesides) {
+  settings_.first = 14000;
+  settings_.reserve = 4000;
+  context_ = ca_context_create(&settings_);
+  EXPECT_EQ(SlotSize(), kMiddle);
 }
 
 TEST_P(GrowingBumpTest, AReserveThatDoesNotFitIsRefused) {
