@@ -140,7 +140,8 @@ typedef struct ca_context_settings {
   ca_context_exhausted *exhausted; /* Required by CA_OVER_BUDGET_ASK. */
   void *exhausted_argument;
   size_t reserve;  /* Of the budget, bytes that only the error path may use, by
-                    * ca_context_use_reserve(). Only of a bump, and less than the budget. */
+                    * ca_context_use_reserve(). Only of a bump, and less than the budget. With
+                    * `first`, the first slot holds them besides. */
   unsigned sample; /* Has each Nth allocation sampled (samples.h); 0: as ca_samples_set_default()
                     * says. */
   size_t first;    /* Bytes for blocks that it begins with, at least, and grows from as said above,
