@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <thread>
 #include <vector>
@@ -393,13 +394,16 @@ TEST_P(GrowthTest, GrowsWhileOthersFree) {
   Begin();
   std::vector<char *> blocks;
   for (int i = 0; i < 20; ++i) blocks.push_back(Allocate(500));
+  std::atomic<bool> grown{false};  // Relaxed: it orders nothing that the library should.
   std::thread other([&] {
+    while (!grown.load(std::memory_order_relaxed)) std::this_thread::yield();
     for (char *const block : blocks) {
       (void)ca_switchable_usable_size(block);
       ca_switchable_deallocate(block);
     }
   });
   EXPECT_NE(Allocate(kSmall), nullptr);
+  grown.store(true, std::memory_order_relaxed);
   EXPECT_NE(Allocate(kMiddle), nullptr);
   other.join();
   ca_context_swap_out();
