@@ -91,8 +91,8 @@ static size_t budget_of(const ca_context_settings *settings, size_t overhead, bo
 }
 
 /* All of the budget has to fit the largest slot: then what is left of it always does. */
-static ca_context_header *obtain_slot(const ca_context_settings *settings, size_t overhead,
-                                      bool is_heap, size_t *slot_size) {
+static ca_context_header *obtain_slot(const ca_context_settings *settings, ca_context_kind kind,
+                                      size_t overhead, bool is_heap, size_t *slot_size) {
   const size_t budget = budget_of(settings, overhead, is_heap);
   if (budget > SIZE_MAX - overhead) {
     return NULL;
@@ -102,7 +102,7 @@ static ca_context_header *obtain_slot(const ca_context_settings *settings, size_
     if (size > ca_slots_largest() || settings->reserve > budget - settings->first) {
       return NULL;
     }
-    size = settings->first + settings->reserve + overhead;
+    size = settings->first + overhead + (kind == CA_CONTEXT_BUMP ? settings->reserve : 0);
   }
   return is_heap ? ca_slots_obtain_near(size, slot_size)
                  : ca_slots_obtain(size == 0 ? default_slot_size : size, slot_size);
@@ -114,6 +114,10 @@ static bool init_local(ca_context_header *self, const ca_context_settings *setti
                                                .block_size = settings->block_size};
   const size_t budget = budget_of(settings, self->overhead, is_heap);
   self->budget = budget == 0 ? self->slot_size - self->overhead : budget;
+  if (settings->reserve >= self->budget) {
+    return false;
+  }
+  self->budget -= kind == CA_CONTEXT_BUMP ? 0 : settings->reserve;
   self->allocator = ca_context_allocator_allocator(&self->local);
   char *const begin = (char *)self + self->overhead;
   return ca_context_allocator_init_range(
@@ -127,11 +131,11 @@ static bool init_reserve(ca_context_header *self, size_t reserve) {
   if (reserve == 0) {
     return true;
   }
-  if (reserve >= ca_context_range_size(self) ||
-      ca_context_allocator_kind(&self->local) != CA_CONTEXT_BUMP) {
+  if (ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP) {
+    self->end = self->local.chosen.bump.end;
+  } else if (!ca_context_add_reserve(self, reserve)) {
     return false;
   }
-  self->end = self->local.chosen.bump.end;
   (void)ca_context_header_use_reserve(self, CA_RESERVE_SHUT);
   return true;
 }
@@ -142,8 +146,10 @@ ca_reserve ca_context_header_use_reserve(ca_context_header *self, ca_reserve res
   }
   const ca_reserve before = self->reserve_open ? CA_RESERVE_OPEN : CA_RESERVE_SHUT;
   self->reserve_open = reserve == CA_RESERVE_OPEN;
-  char *const begin_of_reserve = self->end - ca_round_up(self->reserve, CA_BUMP_RECORDED_ALIGN);
-  ca_bump_move_end(ca_context_first_bump(self), self->reserve_open ? self->end : begin_of_reserve);
+  if (ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP) {
+    const size_t size = ca_round_up(self->reserve, CA_BUMP_RECORDED_ALIGN);
+    ca_bump_move_end(ca_context_first_bump(self), self->end - (self->reserve_open ? 0 : size));
+  }
   return before;
 }
 
@@ -191,7 +197,8 @@ static ca_context_header *create(const ca_context_settings *settings, ca_thread_
   const ca_context_kind kind = kind_of(settings, heap_of != NULL);
   const size_t overhead = overhead_of(settings, kind);
   size_t slot_size;
-  ca_context_header *const self = obtain_slot(settings, overhead, heap_of != NULL, &slot_size);
+  ca_context_header *const self =
+      obtain_slot(settings, kind, overhead, heap_of != NULL, &slot_size);
   if (self == NULL) {
     return NULL;
   }
@@ -199,6 +206,7 @@ static ca_context_header *create(const ca_context_settings *settings, ca_thread_
   self->overhead = (uint32_t)overhead; /* A page at most. */
   __atomic_store_n(&self->extension, NULL, __ATOMIC_RELAXED);
   __atomic_store_n(&self->extends, NULL, __ATOMIC_RELAXED);
+  self->is_reserve = false;
   if (!init_local(self, settings, kind, heap_of != NULL)) {
     ca_slots_release(self);
     return NULL;
@@ -281,7 +289,7 @@ ca_context_result ca_context_destroy(ca_context context) {
 void ca_context_header_reset(ca_context_header *self) {
   (void)__atomic_exchange_n(&self->foreign, NULL, __ATOMIC_ACQUIRE);
   (void)ca_context_header_use_reserve(self, CA_RESERVE_OPEN);
-  ca_context_release_extensions(self);
+  ca_context_reset_extensions(self);
   ca_context_allocator_reset(&self->local);
   (void)ca_context_header_use_reserve(self, CA_RESERVE_SHUT);
   hand_over_counts(self, ca_thread_state_get());
@@ -479,7 +487,7 @@ static bool holder_is_right(const ca_context_header *self) {
 }
 
 static bool has_right_end(const ca_context_header *self) {
-  if (self->reserve == 0) {
+  if (self->reserve == 0 || ca_context_allocator_kind(&self->local) != CA_CONTEXT_BUMP) {
     return true;
   }
   const ca_bump *const bump = ca_context_first_bump((ca_context_header *)(uintptr_t)self);

@@ -140,8 +140,10 @@ typedef struct ca_context_settings {
   ca_context_exhausted *exhausted; /* Required by CA_OVER_BUDGET_ASK. */
   void *exhausted_argument;
   size_t reserve;  /* Of the budget, bytes that only the error path may use, by
-                    * ca_context_use_reserve(). Only of a bump, and less than the budget. With
-                    * `first`, the first slot holds them besides. */
+                    * ca_context_use_reserve(); less than the budget. A bump has them in its first slot,
+                    * besides `first`. Other kinds have them in a slot of its own, the smallest that holds
+                    * them, and what the kind needs to know of its blocks comes out of them: see
+                    * bit_set.h, 550 bytes at least, and multiple_binary_search_tree.h. */
   unsigned sample; /* Has each Nth allocation sampled (samples.h); 0: as ca_samples_set_default()
                     * says. */
   size_t first;    /* Bytes for blocks that it begins with, at least, and grows from as said above,
@@ -173,7 +175,8 @@ size_t ca_contexts_trim(void);
 
 /* Makes a context, parked. settings may be NULL: all zero. Returns the all-zero handle if a setting is
  * out of range, if the budget is larger than the largest slot holds or too small for its kind, if
- * all slots that could hold it are taken, or if the parent is gone or held elsewhere. */
+ * all slots that could hold it, what it begins with or its reserve are taken, or if the parent is gone
+ * or held elsewhere. */
 ca_context ca_context_create(const ca_context_settings *settings);
 
 /* Makes this thread hold the context, and what was current in it current here: the context itself
@@ -200,7 +203,8 @@ typedef enum ca_reserve { CA_RESERVE_SHUT = 0, CA_RESERVE_OPEN = 1 } ca_reserve;
  * this thread has swapped in, or shuts it again, and returns what it was: SHUT where there is no
  * reserve, or no context. A context is made with its reserve shut, and reset shuts it; it is open
  * while `exhausted` runs. Blocks from the reserve are like any others; shut, no more of it is handed
- * out, but what is freed of it serves like other freed memory. O(1). */
+ * out, but what is freed of a bump's serves like other freed memory. Open, other kinds use it when
+ * the slots that they have are full. O(1). */
 ca_reserve ca_context_use_reserve(ca_reserve reserve);
 
 /* The tree. Each requires, else HELD, that the contexts it names are parked or swapped in on this

@@ -25,20 +25,28 @@ static ca_allocator *range_of(const ca_context_header *self, const void *ptr) {
   return (ca_allocator *)(uintptr_t)&self->local.chosen.base;
 }
 
+static ca_block allocate_in(ca_context_header *slot, size_t size, size_t align) {
+  ca_allocator *const range = &slot->local.chosen.base;
+  return range->ops->allocate(range, size, align);
+}
+
 /* From the newest, and mostly largest, on: a bit set or trees may look at every free run before they
  * refuse. A bump's newest comes last; mostly the quick path asked it before. */
 static ca_block op_allocate(ca_allocator *base, size_t size, size_t align) {
   ca_context_header *const self = from_base(base);
-  for (ca_context_header *one = ca_context_extension(self); one != NULL;
+  ca_context_header *one = ca_context_extension(self);
+  ca_block block = ca_block_none();
+  for (; one != NULL && !one->is_reserve && ca_block_is_none(block);
        one = ca_context_extension(one)) {
-    ca_allocator *const range = &one->local.chosen.base;
-    const ca_block block = range->ops->allocate(range, size, align);
-    if (!ca_block_is_none(block)) {
-      return block;
-    }
+    block = allocate_in(one, size, align);
   }
-  ca_allocator *const first = &self->local.chosen.base;
-  return first->ops->allocate(first, size, align);
+  if (ca_block_is_none(block)) {
+    block = allocate_in(self, size, align);
+  }
+  if (ca_block_is_none(block) && one != NULL && self->reserve_open) {
+    block = allocate_in(one, size, align);
+  }
+  return block;
 }
 
 static void op_deallocate(ca_allocator *base, void *ptr, size_t size, size_t align) {
@@ -121,7 +129,7 @@ static const ca_allocator_ops ops = {
 static size_t size_of_ranges(const ca_context_header *self) {
   size_t size = 0;
   for (const ca_context_header *one = self; one != NULL; one = ca_context_extension(one)) {
-    size += ca_context_range_size(one);
+    size += one->is_reserve ? 0 : ca_context_range_size(one);
   }
   return size;
 }
@@ -158,7 +166,8 @@ static bool holds(ca_context_allocator *local, size_t size, size_t align) {
 
 /* Over a slot that nobody else knows yet. */
 static bool init_extension(const ca_context_header *self, ca_context_header *new, size_t slot_size,
-                           size_t left, size_t size, size_t align) {
+                           size_t left) {
+  new->is_reserve = false;
   new->slot_size = slot_size;
   new->overhead = self->overhead;
   new->budget = left;
@@ -167,14 +176,13 @@ static bool init_extension(const ca_context_header *self, ca_context_header *new
       .sizes = CA_SIZES_RECORDED,
       .block_size = kind == CA_CONTEXT_BIT_SET ? self->local.chosen.bit_set.block_size : 0};
   const ca_block range = ca_block_make((char *)new + self->overhead, ca_context_range_size(new));
-  return ca_context_allocator_init_range(&new->local, range, kind, &settings) &&
-         holds(&new->local, size, align);
+  return ca_context_allocator_init_range(&new->local, range, kind, &settings);
 }
 
 /* At least twice the last slot, but no more than what the budget leaves needs. */
 static size_t least_slot_size(const ca_context_header *self, size_t left, size_t size) {
   const ca_context_header *const newest = ca_context_extension(self);
-  const size_t twice = 2 * (newest != NULL ? newest : self)->slot_size;
+  const size_t twice = 2 * (newest != NULL && !newest->is_reserve ? newest : self)->slot_size;
   const size_t least = left + self->overhead < twice ? left + self->overhead : twice;
   return size + self->overhead > least ? size + self->overhead : least;
 }
@@ -187,7 +195,7 @@ CA_COLD static bool extend_within(ca_context_header *self, size_t left, size_t s
     if (new == NULL) {
       return false;
     }
-    if (init_extension(self, new, slot_size, left, size, align)) {
+    if (init_extension(self, new, slot_size, left) && holds(&new->local, size, align)) {
       link_extension(self, new);
       return true;
     }
@@ -207,6 +215,21 @@ bool ca_context_extend(ca_context_header *self, size_t size, size_t align) {
   }
   const size_t left = self->budget - size_of_ranges(self);
   return size <= left && extend_within(self, left, size, align);
+}
+
+bool ca_context_add_reserve(ca_context_header *self, size_t reserve) {
+  size_t slot_size;
+  ca_context_header *const new = ca_slots_obtain(reserve + self->overhead, &slot_size);
+  if (new == NULL) {
+    return false;
+  }
+  if (!init_extension(self, new, slot_size, reserve)) {
+    ca_context_header_release_slot(new);
+    return false;
+  }
+  new->is_reserve = true;
+  link_extension(self, new);
+  return true;
 }
 
 ca_context_header *ca_context_take_extension(ca_context_header *self) {
@@ -230,6 +253,17 @@ void ca_context_release_extensions(ca_context_header *self) {
   ca_context_header *slot;
   while ((slot = ca_context_take_extension(self)) != NULL) {
     ca_context_header_release_slot(slot);
+  }
+}
+
+void ca_context_reset_extensions(ca_context_header *self) {
+  ca_context_header *newest = ca_context_extension(self);
+  while (newest != NULL && !newest->is_reserve) {
+    ca_context_header_release_slot(ca_context_take_extension(self));
+    newest = ca_context_extension(self);
+  }
+  if (newest != NULL) {
+    ca_context_allocator_reset(&newest->local);
   }
 }
 
@@ -259,9 +293,10 @@ size_t ca_context_readable_size(const ca_context_header *self, const ca_context_
 void ca_context_count_extensions(const ca_context_header *self, ca_context_counts *counts) {
   const ca_context_header *one = ca_context_extension(self);
   /* Bounded, as it may be given back and serve others meanwhile. */
-  for (int i = 1; one != NULL && i < CA_CONTEXT_CLASSES; i++) {
+  for (int i = 0; one != NULL && i < CA_CONTEXT_CLASSES; i++) {
     const ca_context_allocator_statistics measured = ca_context_allocator_measure(&one->local);
     counts->slot_size += one->slot_size;
+    counts->budget += one->is_reserve ? one->budget : 0;
     counts->used += measured.used;
     counts->peak += measured.peak;
     one = ca_context_extension(one);
@@ -284,7 +319,8 @@ bool ca_context_check_extensions(const ca_context_header *self) {
   for (const ca_context_header *one = ca_context_extension(self); one != NULL;
        one = ca_context_extension(one)) {
     count++;
-    all = all && one->extends == self && one->generation == 0 && count < CA_CONTEXT_CLASSES;
+    all = all && one->extends == self && one->generation == 0 && count <= CA_CONTEXT_CLASSES &&
+          (!one->is_reserve || ca_context_extension(one) == NULL);
   }
   const ca_allocator *const right = count == 0 ? &self->local.chosen.base : &self->ranges;
   return all && self->extends == NULL && self->allocator == right &&

@@ -8,7 +8,9 @@
  *             range is always the context's own `local`, so that the quick path serves from it as
  *             ever; its older ranges are kept where the extensions have theirs. Bit sets and trees
  *             stay where they are, as others may measure them meanwhile.
- * Bound       CA_CONTEXT_CLASSES - 1 of them: each but the last is of a larger class than what was
+ * Reserve     of a bit set or trees it is an extension, too, the oldest one, which is there from the
+ *             beginning, stays when the context is reset, and serves only while the reserve is open.
+ * Bound       CA_CONTEXT_CLASSES - 1 of them besides: each but the last is of a larger class than what was
  *             before it, and none but the last is of the largest class, which holds all of a budget.
  * Threads     only the holder extends, and gives back.
  *
@@ -36,12 +38,19 @@ static inline ca_context_header *ca_context_extension(const ca_context_header *s
  * holds self, as do the others. O(1), but for what a new allocator of its kind costs. */
 bool ca_context_extend(ca_context_header *self, size_t size, size_t align);
 
+/* Adds the reserve of a context that is not a bump, and has no extension yet. False, and nothing
+ * changed, if it is too small for its kind, or no slot is idle. */
+bool ca_context_add_reserve(ca_context_header *self, size_t reserve);
+
 /* Takes off the newest extension, with all of its blocks, and returns its slot, which is the
  * caller's to give back; NULL if there was none. */
 ca_context_header *ca_context_take_extension(ca_context_header *self);
 
 /* Takes off all, and gives them back. */
 void ca_context_release_extensions(ca_context_header *self);
+
+/* Likewise, but the reserve stays, and only forgets its blocks. */
+void ca_context_reset_extensions(ca_context_header *self);
 
 /* Of a context that is a bump, the one over its first slot. */
 ca_bump *ca_context_first_bump(ca_context_header *self);

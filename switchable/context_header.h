@@ -30,6 +30,7 @@
  *  - foreign is NULL, a block of one of its slots, or CA_FOREIGN_ORPHANED;
  *  - its extensions, fewer than CA_CONTEXT_CLASSES, say that they extend it, and the ranges of all
  *    of its slots (context_extensions.h) are not larger than the budget together;
+ *  - of bit sets and trees the reserve is their oldest extension, and not in `budget`;
  *  - with a reserve, the first slot's bump ends at `end`, or if the reserve is shut before it or with
  *    the last block that was handed out of it;
  *  - the children of a context are the contexts whose parent it is, linked by next and previous.
@@ -54,6 +55,7 @@ typedef struct ca_context_header {
   bool asking;         /* `exhausted` is running. */
   bool ending;         /* Atomic: its links are the destroyer's, without the lock. */
   bool reserve_open;
+  bool is_reserve; /* Of an extension: only the error path may use it. */
   size_t budget;
   uint64_t refusals;
   struct ca_context_header *parent;

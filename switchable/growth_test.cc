@@ -70,10 +70,13 @@ class GrowthTest : public testing::TestWithParam<ca_context_kind> {
   std::size_t SlotSize() const { return ca_context_count(context_).slot_size; }
   bool IsInFirst(const void *ptr) const { return ca_context_header_of(ptr) == context_.header; }
 
-  void Begin() {
+  void Create() {
     context_ = ca_context_create(&settings_);
     ASSERT_FALSE(ca_context_is_none(context_));
     SwapIn();
+  }
+  void Begin() {
+    Create();
     EXPECT_EQ(SlotSize(), kSmall);
   }
   void SwapIn() const { ASSERT_EQ(ca_context_swap_in(context_), CA_CONTEXT_DONE); }
@@ -604,6 +607,79 @@ TEST_P(GrowthTest, AThreadsHeapGrowsAndThenTheGlobalAllocatorServes) {
     for (char *const block : blocks) ca_switchable_deallocate(block);
   });
   EXPECT_EQ(SlotsOut(), 0U);
+}
+
+TEST_P(GrowthTest, TheReserveServesOnlyTheErrorPathWhateverTheKind) {
+  for (const std::size_t first : {0, 1000}) {
+    settings_.budget = first == 0 ? 10000 : 90000;
+    settings_.first = first;
+    settings_.reserve = 4000;
+    Create();
+    for (int round = 0; round < 3; ++round) {
+      Fill(100);
+      Fill(16);
+      const ca_context_counts full = ca_context_count(context_);
+      EXPECT_EQ(full.budget, settings_.budget);
+      EXPECT_LE(full.used, settings_.budget - 4000);
+      EXPECT_GE(full.used, settings_.budget - 4000 - 4000) << "but for what the kinds need";
+      const std::size_t slots = (first == 0 ? 1 : 3) + (IsBump() ? 0 : 1);
+      EXPECT_EQ(SlotsOut(), slots);
+      EXPECT_EQ(ca_context_use_reserve(CA_RESERVE_OPEN), CA_RESERVE_SHUT);
+      EXPECT_TRUE(ca_context_check(context_));
+      char *const error = Allocate(1000);
+      ASSERT_NE(error, nullptr);
+      std::memset(error, 'e', 1000);
+      EXPECT_EQ(ca_context_use_reserve(CA_RESERVE_SHUT), CA_RESERVE_OPEN);
+      EXPECT_EQ(Allocate(100), nullptr);
+      Elsewhere([error] { ca_switchable_deallocate(error); });
+      if (!IsBump()) {
+        EXPECT_EQ(Allocate(900), nullptr) << "nor what was freed of it";
+      }
+      EXPECT_EQ(ca_context_use_reserve(CA_RESERVE_OPEN), CA_RESERVE_SHUT);
+      EXPECT_NE(Allocate(900), nullptr);
+      EXPECT_EQ(Allocate(4000), nullptr);
+      EXPECT_TRUE(ca_context_check(context_));
+      EXPECT_EQ(ca_context_reset(context_), CA_CONTEXT_DONE);  // Which shuts it.
+      EXPECT_EQ(ca_context_count(context_).used, 0U);
+      EXPECT_EQ(SlotsOut(), IsBump() ? 1U : 2U);
+    }
+    ca_context_swap_out();
+    Destroy();
+    EXPECT_EQ(SlotsOut(), 0U);
+  }
+}
+
+// What the first slot gets back serves before the reserve does.
+TEST_P(GrowthTest, AnOpenReserveServesLast) {
+  settings_.budget = 10000;
+  settings_.first = 0;
+  settings_.reserve = 4000;
+  Create();
+  const std::vector<char *> blocks = Fill(500);
+  (void)ca_context_use_reserve(CA_RESERVE_OPEN);
+  ca_switchable_deallocate(blocks.back());
+  EXPECT_EQ(Allocate(500), blocks.back());
+}
+
+TEST_P(GrowthTest, AReserveForWhichThereIsNoSlotOrTooLittleIsRefused) {
+  settings_.reserve = settings_.budget;
+  EXPECT_TRUE(ca_context_is_none(ca_context_create(&settings_)));
+  settings_.budget = 4000;
+  settings_.first = 0;
+  settings_.reserve = 100;
+  if (GetParam() == CA_CONTEXT_BIT_SET) {
+    EXPECT_TRUE(ca_context_is_none(ca_context_create(&settings_))) << "no room for its bits";
+  }
+  EXPECT_EQ(SlotsOut(), 0U);
+  settings_.reserve = 1000;
+  std::vector<ca_context> others;
+  for (;;) {
+    const ca_context one = ca_context_create(&settings_);
+    if (ca_context_is_none(one)) break;
+    others.push_back(one);
+  }
+  EXPECT_EQ(SlotsOut(), (IsBump() ? 1 : 2) * others.size());
+  for (const ca_context one : others) EXPECT_EQ(ca_context_destroy(one), CA_CONTEXT_DONE);
 }
 
 TEST_P(GrowthTest, AThreadsHeapMayGrowToTheLargestSlotsSize) {

@@ -307,7 +307,6 @@ class Worker {
     settings.name = "stressed";
     settings.reserve = OneIn(2) ? settings.budget / 4 : 0;
     settings.kind = static_cast<ca_context_kind>(1 + Below(3));
-    if (settings.kind != CA_CONTEXT_BUMP) settings.reserve = 0;
     settings.first = OneIn(2) ? 0 : settings.budget / 8;
     settings.on_destroy = static_cast<ca_context_policy>(Below(4));
     settings.over_budget = static_cast<ca_over_budget>(Below(3));
