@@ -179,6 +179,11 @@ static bool init_extension(const ca_context_header *self, ca_context_header *new
   return ca_context_allocator_init_range(&new->local, range, kind, &settings);
 }
 
+static void give_back(ca_context_header *new) {
+  ca_context_allocator_destroy(&new->local);
+  ca_context_header_release_slot(new);
+}
+
 /* At least twice the last slot, but no more than what the budget leaves needs. */
 static size_t least_slot_size(const ca_context_header *self, size_t left, size_t size) {
   const ca_context_header *const newest = ca_context_extension(self);
@@ -199,10 +204,8 @@ CA_COLD static bool extend_within(ca_context_header *self, size_t left, size_t s
       link_extension(self, new);
       return true;
     }
-    ca_context_allocator_destroy(&new->local);
-    const bool was_all = ca_context_range_size(new) == left;
-    ca_context_header_release_slot(new);
-    if (was_all) {
+    give_back(new);
+    if (left <= slot_size - self->overhead) { /* Larger ones would be cut to the same. */
       return false;
     }
     least = 2 * slot_size;
@@ -224,7 +227,7 @@ bool ca_context_add_reserve(ca_context_header *self, size_t reserve) {
     return false;
   }
   if (!init_extension(self, new, slot_size, reserve)) {
-    ca_context_header_release_slot(new);
+    give_back(new);
     return false;
   }
   new->is_reserve = true;
@@ -314,13 +317,15 @@ bool ca_context_has_slot_of(const ca_context_header *self, const void *ptr) {
 }
 
 bool ca_context_check_extensions(const ca_context_header *self) {
+  const bool has_reserve =
+      self->reserve != 0 && ca_context_allocator_kind(&self->local) != CA_CONTEXT_BUMP;
   int count = 0;
   bool all = true;
   for (const ca_context_header *one = ca_context_extension(self); one != NULL;
        one = ca_context_extension(one)) {
     count++;
     all = all && one->extends == self && one->generation == 0 && count <= CA_CONTEXT_CLASSES &&
-          (!one->is_reserve || ca_context_extension(one) == NULL);
+          one->is_reserve == (has_reserve && ca_context_extension(one) == NULL);
   }
   const ca_allocator *const right = count == 0 ? &self->local.chosen.base : &self->ranges;
   return all && self->extends == NULL && self->allocator == right &&

@@ -662,10 +662,12 @@ TEST_P(GrowthTest, AnOpenReserveServesLast) {
 }
 
 TEST_P(GrowthTest, AReserveForWhichThereIsNoSlotOrTooLittleIsRefused) {
+  settings_.first = 0;
   settings_.reserve = settings_.budget;
   EXPECT_TRUE(ca_context_is_none(ca_context_create(&settings_)));
+  settings_.reserve = settings_.budget + 1;
+  EXPECT_TRUE(ca_context_is_none(ca_context_create(&settings_)));
   settings_.budget = 4000;
-  settings_.first = 0;
   settings_.reserve = 100;
   if (GetParam() == CA_CONTEXT_BIT_SET) {
     EXPECT_TRUE(ca_context_is_none(ca_context_create(&settings_))) << "no room for its bits";
@@ -708,6 +710,9 @@ TEST_P(GrowthTest, CheckNoticesAnExtensionOfSomebodyElse) {
   self->budget = kMiddle;
   EXPECT_FALSE(ca_context_check(context_)) << "together more than the budget";
   self->budget = budget;
+  extension->is_reserve = true;
+  EXPECT_FALSE(ca_context_check(context_));
+  extension->is_reserve = false;
   self->extends = self;
   EXPECT_FALSE(ca_context_check(context_));
   self->extends = nullptr;
@@ -752,11 +757,18 @@ TEST_P(GrowingBumpTest, TheFirstSlotHoldsTheReserve) {
   EXPECT_FALSE(IsInFirst(Allocate(kSmall - CA_CONTEXT_OVERHEAD - 3900))) << "shut again";
 }
 
-TEST_P(GrowingBumpTest, TheFirstSlotHoldsTheReserveBesides) {
+TEST_P(GrowthTest, WhereTheReserveIsTheFirstSlotAndTheNextAreAsLargeAsTheyNeedBe) {
   settings_.first = 14000;
   settings_.reserve = 4000;
-  context_ = ca_context_create(&settings_);
-  EXPECT_EQ(SlotSize(), kMiddle);
+  Create();
+  EXPECT_EQ(SlotSize(), IsBump() ? kMiddle : 2 * kSmall);
+  ca_context_swap_out();
+  Destroy();
+  settings_.first = 1000;
+  settings_.reserve = 40000;
+  Create();
+  ASSERT_NE(Allocate(2 * kSmall), nullptr);
+  EXPECT_EQ(SlotSize(), IsBump() ? kMiddle + kLarge : kSmall + kMiddle + kMiddle);
 }
 
 TEST_P(GrowingBumpTest, AReserveThatDoesNotFitIsRefused) {
