@@ -144,7 +144,8 @@ static void exchange_bumps(ca_context_header *self, ca_context_header *extension
 
 static void link_extension(ca_context_header *self, ca_context_header *new) {
   new->extension = self->extension;
-  new->generation = 0;
+  /* Relaxed: who has a dead handle of this slot reads it to be told so; it was 0 before, too. */
+  __atomic_store_n(&new->generation, 0, __ATOMIC_RELAXED);
   /* Relaxed: who has a block of this slot got it after this was written. */
   __atomic_store_n(&new->extends, self, __ATOMIC_RELAXED);
   exchange_bumps(self, new);
