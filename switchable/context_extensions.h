@@ -10,8 +10,9 @@
  *             stay where they are, as others may measure them meanwhile.
  * Reserve     of a bit set or trees it is an extension, too, the oldest one, which is there from the
  *             beginning, stays when the context is reset, and serves only while the reserve is open.
- * Bound       CA_CONTEXT_CLASSES - 1 of them besides: each but the last is of a larger class than what was
- *             before it, and none but the last is of the largest class, which holds all of a budget.
+ * Bound       CA_CONTEXT_CLASSES - 1 of them besides: each but the last is of a larger class than what
+ *             was before it, and none but the last is of the largest class, which holds all of a
+ *             budget.
  * Threads     only the holder extends, and gives back.
  *
  * Private to //switchable.

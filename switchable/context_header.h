@@ -28,14 +28,15 @@
  *  - holder is the generation (parked), the address of the state of the thread that has it swapped
  *    in, or of this header itself (being reset, destroyed or resized into, or orphaned);
  *  - foreign is NULL, a block of one of its slots, or CA_FOREIGN_ORPHANED;
- *  - its extensions, fewer than CA_CONTEXT_CLASSES, say that they extend it, and the ranges of all
+ *  - its extensions, at most CA_CONTEXT_CLASSES, say that they extend it, and the ranges of all
  *    of its slots (context_extensions.h) are not larger than the budget together;
  *  - of bit sets and trees the reserve is their oldest extension, and not in `budget`;
  *  - with a reserve, the first slot's bump ends at `end`, or if the reserve is shut before it or with
  *    the last block that was handed out of it;
  *  - the children of a context are the contexts whose parent it is, linked by next and previous.
  * While generation == 0, no context lives here. An extension's header is one of these; of its members
- * only slot_size, overhead, budget (what the context's leaves), extension, extends and local mean something.
+ * only slot_size, overhead, budget (what the context's leaves), is_reserve, extension, extends and
+ * local mean something.
  * All but foreign, outstanding and holder are written by the holder only, and the links of the tree
  * by who has its lock as well (context_tree.c). */
 typedef struct ca_context_header {
