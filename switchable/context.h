@@ -12,7 +12,18 @@
  * Kinds       the local allocator is a bump, a bit set or trees (allocators/context): what is freed
  *             within the context is used again by the last two.
  * Overhead    one header a context, of CA_CONTEXT_OVERHEAD bytes or what the kind's own struct needs
- *             more; 16 bytes a used slot; a block costs its kind's.
+ *             more, and 64 for a family budget; 16 bytes a used slot; a block costs its kind's.
+ * Families    the budgets of contexts count in the family budgets that they lie within: a context's own,
+ *             if it has one, those of its ancestors, and that of the heap of the thread which made
+ *             the root of their tree. They count in all of these from create to the end, used or not, so
+ *             that malloc asks nobody: of an orphan until its last block is freed, of a context in
+ *             quarantine no longer. What would pass a family budget by a byte is not made there, nor
+ *             handed there; the contexts that are there go on as before. Where they count doesn't
+ *             depend on the thread that they run on, and is changed by ca_context_set_parent() alone. A
+ *             family budget that ends before what counts in it, as that of a thread's heap may, or one
+ *             with orphans, goes on until that ends, and its slot is taken until then. Costs create
+ *             and destroy an addition for each of these budgets, under one lock of the process; nothing
+ *             where there is none.
  * Holding     a context is held by the thread that it is swapped in on, and by nobody while it is
  *             parked. It may be created on one thread, swapped in on another, destroyed on a third.
  * Handles     a ca_context is a value that carries a generation: used after destroy, it is
@@ -28,7 +39,8 @@
  *             an orphan, a block of a bit set or trees that is freed twice; a stale pointer to where
  *             a new context of the same slot has a block. A swapped-in context isn't destroyed:
  *             CA_CONTEXT_HELD. A destroyed one isn't swapped in: CA_CONTEXT_GONE. A budget is never
- *             below use, as it doesn't change. What callbacks may do stands where they are declared.
+ *             below use, as it doesn't change; nor is a family budget. What callbacks may do stands
+ *             where they are declared.
  * Threads     any function from any thread; two that need to hold the same context at the same
  *             time: one of them gets CA_CONTEXT_HELD.
  */
@@ -63,6 +75,7 @@ typedef enum ca_context_result {
   CA_CONTEXT_CYCLE = 5,    /* It would become its own ancestor. */
   CA_CONTEXT_DONE_BUT_CLEANUP_FAILED = 6, /* Done all the same. */
   CA_CONTEXT_DAMAGED = 7,                 /* Somebody wrote over what it knows of its blocks. */
+  CA_CONTEXT_OVER_BUDGET = 8,             /* A family budget has no room for it. */
 } ca_context_result;
 
 /* What becomes of blocks that are live when their context is destroyed. */
@@ -84,7 +97,8 @@ typedef enum ca_over_budget {
 
 /* May free blocks, or destroy other contexts, but leaves this one swapped in. Runs with it swapped in,
  * on its thread; not called again for what it allocates itself, nor for who resizes a block of it
- * while it is parked. Returns whether to try again. */
+ * while it is parked. Also called, with its budget for a size, where a child that is created while this
+ * context is swapped in finds no room in a family. Returns whether to try again. */
 typedef bool ca_context_exhausted(void *argument, size_t size);
 
 /* Returns whether it succeeded; what remains to be done is done in either case. Runs on the thread
@@ -134,6 +148,10 @@ typedef struct ca_context_settings {
                     * ca_context_use_reserve(). Only of a bump, and less than the budget. */
   unsigned sample; /* Has each Nth allocation sampled (samples.h); 0: as ca_samples_set_default()
                     * says. */
+  /* Bytes that its budget and those of all of its descendants may add up to; of a thread's heap, its
+   * and those of all contexts that the thread makes. 0: that isn't counted; SIZE_MAX: it is, and never
+   * refused. Less than its own budget: refused. */
+  size_t family_budget;
 } ca_context_settings;
 
 typedef struct ca_context_counts {
@@ -147,6 +165,9 @@ typedef struct ca_context_counts {
   uint64_t deallocations; /* Blocks taken back, by whomever they were freed. */
   uint64_t taken_in;      /* Of these, freed by who did not hold the context. */
   uint64_t refusals;      /* Requests refused. */
+  size_t family_budget;   /* 0: none, and so are the next two. */
+  size_t family_used;     /* Bytes that count in it now; exact also from another thread. */
+  uint64_t family_refusals; /* How often this budget, and none within it, had no room. */
   char name[CA_CONTEXT_NAME_SIZE];
 } ca_context_counts;
 
@@ -161,7 +182,8 @@ size_t ca_contexts_trim(void);
 
 /* Makes a context, parked. settings may be NULL: all zero. Returns the all-zero handle if a setting is
  * out of range, if the budget is larger than the largest slot holds or too small for its kind, if
- * all slots that could hold it are taken, or if the parent is gone or held elsewhere. */
+ * all slots that could hold it are taken, if the parent is gone or held elsewhere, or if a family budget
+ * has no room for it: then that family's count of refusals has risen. */
 ca_context ca_context_create(const ca_context_settings *settings);
 
 /* Makes this thread hold the context, and what was current in it current here: the context itself
@@ -194,7 +216,8 @@ ca_reserve ca_context_use_reserve(ca_reserve reserve);
 /* The tree. Each requires, else HELD, that the contexts it names are parked or swapped in on this
  * thread. */
 
-/* Makes it a child of another, or with the all-zero handle of none. */
+/* Makes it a child of another, or with the all-zero handle of none. It then counts in the families of
+ * that, or of this thread's heap, together with its descendants; OVER_BUDGET if they have no room. */
 ca_context_result ca_context_set_parent(ca_context context, ca_context parent);
 
 /* Has cleanup->callback called once, when the context is reset or destroyed; the last one registered

@@ -40,7 +40,7 @@ static bool is_thread_heap(const ca_context_header *self) {
 
 /* Not where it is held for another's sake: a parked context's block is being resized, or a child's
  * request served. */
-static bool ask(ca_context_header *self, size_t size) {
+bool ca_context_header_ask(ca_context_header *self, size_t size) {
   if (self->over_budget != CA_OVER_BUDGET_ASK || self->asking ||
       ca_thread_state_get()->coroutine != self) {
     return false;
@@ -83,7 +83,7 @@ static inline ca_block count_allocation(ca_context_header *self, ca_block block)
 }
 
 CA_COLD static ca_block allocate_again(ca_context_header *self, size_t size, size_t align) {
-  while ((ca_has_foreign(self) && ca_take_in(self)) || ask(self, size)) {
+  while ((ca_has_foreign(self) && ca_take_in(self)) || ca_context_header_ask(self, size)) {
     const ca_block block = self->allocator->ops->allocate(self->allocator, size, align);
     if (!ca_block_is_none(block)) {
       return count_allocation(self, block);
@@ -167,7 +167,7 @@ static ca_block reallocate_held(ca_context_header *self, void *ptr, size_t size,
   do {
     block = ca_reallocate(self->allocator, ptr, size, new_size, align);
   } while (ca_block_is_none(block) &&
-           ((ca_has_foreign(self) && ca_take_in(self)) || ask(self, new_size)));
+           ((ca_has_foreign(self) && ca_take_in(self)) || ca_context_header_ask(self, new_size)));
   if (ca_block_is_none(block)) {
     return move_to(allocate_beyond(self, new_size, align), self, ptr, size, new_size);
   }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/line.h"
+#include "switchable/context_family.h"
 #include "switchable/context_header.h"
 #include "switchable/context_tree.h"
 #include "switchable/samples.h"
@@ -60,6 +61,7 @@ static void put(ca_context_header *self, const char *parent) {
   memcpy(new->name, self->name, sizeof new->name);
   memcpy(new->parent, parent, sizeof new->parent);
   ca_context_header_close(self);
+  ca_family_stop_counting(self);
   if (!protect(self, new->size, PROT_NONE)) {
     quarantine.refused++;
     ca_context_header_release_slot(self);
