@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "switchable/context_extensions.h"
 #include "switchable/context_family.h"
 #include "switchable/context_header.h"
 #include "switchable/context_tree.h"
@@ -83,25 +84,46 @@ static size_t overhead_of(const ca_context_settings *settings, ca_context_kind k
   return used < CA_CONTEXT_OVERHEAD ? CA_CONTEXT_OVERHEAD : ca_round_up(used, 64);
 }
 
-static ca_context_header *obtain_slot(size_t budget, size_t overhead, bool is_heap,
-                                      size_t *slot_size) {
+/* 0: what the slot will hold that is obtained for the whole of it. */
+static size_t budget_of(const ca_context_settings *settings, size_t overhead, bool is_heap) {
+  if (settings->budget != 0 || settings->first == 0) {
+    return settings->budget;
+  }
+  return (is_heap ? ca_slots_largest() : default_slot_size) - overhead;
+}
+
+/* All of the budget has to fit the largest slot: then what is left of it always does. */
+static ca_context_header *obtain_slot(const ca_context_settings *settings, ca_context_kind kind,
+                                      size_t overhead, bool is_heap, size_t *slot_size) {
+  const size_t budget = budget_of(settings, overhead, is_heap);
   if (budget > SIZE_MAX - overhead) {
     return NULL;
   }
-  const size_t size = budget == 0 ? 0 : budget + overhead;
+  size_t size = budget == 0 ? 0 : budget + overhead;
+  if (settings->first != 0 && settings->first < budget) {
+    if (size > ca_slots_largest() || settings->reserve > budget - settings->first) {
+      return NULL;
+    }
+    size = settings->first + overhead + (kind == CA_CONTEXT_BUMP ? settings->reserve : 0);
+  }
   return is_heap ? ca_slots_obtain_near(size, slot_size)
                  : ca_slots_obtain(size == 0 ? default_slot_size : size, slot_size);
 }
 
 static bool init_local(ca_context_header *self, const ca_context_settings *settings,
-                       ca_context_kind kind, size_t overhead) {
+                       ca_context_kind kind, bool is_heap) {
   const ca_context_allocator_settings local = {.sizes = CA_SIZES_RECORDED,
                                                .block_size = settings->block_size};
-  const size_t most = self->slot_size - overhead;
-  self->budget = settings->budget == 0 || settings->budget > most ? most : settings->budget;
+  const size_t budget = budget_of(settings, self->overhead, is_heap);
+  self->budget = budget == 0 ? self->slot_size - self->overhead : budget;
+  if (settings->reserve >= self->budget) {
+    return false;
+  }
+  self->budget -= kind == CA_CONTEXT_BUMP ? 0 : settings->reserve;
   self->allocator = ca_context_allocator_allocator(&self->local);
+  char *const begin = (char *)self + self->overhead;
   return ca_context_allocator_init_range(
-      &self->local, ca_block_make((char *)self + overhead, self->budget), kind, &local);
+      &self->local, ca_block_make(begin, ca_context_range_size(self)), kind, &local);
 }
 
 /* Requires that the local allocator is new. */
@@ -111,10 +133,11 @@ static bool init_reserve(ca_context_header *self, size_t reserve) {
   if (reserve == 0) {
     return true;
   }
-  if (reserve >= self->budget || ca_context_allocator_kind(&self->local) != CA_CONTEXT_BUMP) {
+  if (ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP) {
+    self->end = self->local.chosen.bump.end;
+  } else if (!ca_context_add_reserve(self, reserve)) {
     return false;
   }
-  self->end = self->local.chosen.bump.end;
   (void)ca_context_header_use_reserve(self, CA_RESERVE_SHUT);
   return true;
 }
@@ -125,8 +148,10 @@ ca_reserve ca_context_header_use_reserve(ca_context_header *self, ca_reserve res
   }
   const ca_reserve before = self->reserve_open ? CA_RESERVE_OPEN : CA_RESERVE_SHUT;
   self->reserve_open = reserve == CA_RESERVE_OPEN;
-  char *const begin_of_reserve = self->end - ca_round_up(self->reserve, CA_BUMP_RECORDED_ALIGN);
-  ca_bump_move_end(&self->local.chosen.bump, self->reserve_open ? self->end : begin_of_reserve);
+  if (ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP) {
+    const size_t size = ca_round_up(self->reserve, CA_BUMP_RECORDED_ALIGN);
+    ca_bump_move_end(ca_context_first_bump(self), self->end - (self->reserve_open ? 0 : size));
+  }
   return before;
 }
 
@@ -176,13 +201,16 @@ static ca_context_header *create(const ca_context_settings *settings, ca_thread_
   const size_t overhead = overhead_of(settings, kind);
   size_t slot_size;
   ca_context_header *const self =
-      obtain_slot(settings->budget, overhead, heap_of != NULL, &slot_size);
+      obtain_slot(settings, kind, overhead, heap_of != NULL, &slot_size);
   if (self == NULL) {
     return NULL;
   }
   self->slot_size = slot_size;
   self->overhead = (uint32_t)overhead; /* A page at most. */
-  if (!init_local(self, settings, kind, overhead)) {
+  __atomic_store_n(&self->extension, NULL, __ATOMIC_RELAXED);
+  __atomic_store_n(&self->extends, NULL, __ATOMIC_RELAXED);
+  self->is_reserve = false;
+  if (!init_local(self, settings, kind, heap_of != NULL)) {
     ca_slots_release(self);
     return NULL;
   }
@@ -210,6 +238,7 @@ void ca_context_header_close(ca_context_header *self) {
   (void)__atomic_load_n(&self->foreign, __ATOMIC_ACQUIRE);
   __atomic_store_n(&self->foreign, CA_FOREIGN_GONE, __ATOMIC_RELAXED);
   (void)ca_context_header_use_reserve(self, CA_RESERVE_OPEN); /* Its bytes are given up, too. */
+  ca_context_release_extensions(self);
   ca_context_allocator_destroy(&self->local);
   ca_thread_state *const state = ca_thread_state_get();
   ca_thread_add(state, CA_THREAD_DESTROYED, 1);
@@ -277,6 +306,7 @@ ca_context_result ca_context_destroy(ca_context context) {
 void ca_context_header_reset(ca_context_header *self) {
   (void)__atomic_exchange_n(&self->foreign, NULL, __ATOMIC_ACQUIRE);
   (void)ca_context_header_use_reserve(self, CA_RESERVE_OPEN);
+  ca_context_reset_extensions(self);
   ca_context_allocator_reset(&self->local);
   (void)ca_context_header_use_reserve(self, CA_RESERVE_SHUT);
   hand_over_counts(self, ca_thread_state_get());
@@ -455,6 +485,7 @@ void ca_context_header_count(const ca_context_header *self, ca_context_counts *c
   counts->refusals = __atomic_load_n(&self->refusals, __ATOMIC_RELAXED);
   memcpy(counts->name, self->name, sizeof counts->name);
   ca_family_count(self, counts);
+  ca_context_count_extensions(self, counts);
   count_orphans_frees(self, counts);
 }
 
@@ -474,10 +505,10 @@ static bool holder_is_right(const ca_context_header *self) {
 }
 
 static bool has_right_end(const ca_context_header *self) {
-  const ca_bump *const bump = &self->local.chosen.bump;
-  if (self->reserve == 0) {
+  if (self->reserve == 0 || ca_context_allocator_kind(&self->local) != CA_CONTEXT_BUMP) {
     return true;
   }
+  const ca_bump *const bump = ca_context_first_bump((ca_context_header *)(uintptr_t)self);
   return ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP &&
          (self->reserve_open ? bump->end == self->end : bump->end <= self->end);
 }
@@ -488,9 +519,9 @@ bool ca_context_check(ca_context context) {
   }
   const ca_context_header *const self = context.header;
   const void *const foreign = __atomic_load_n(&self->foreign, __ATOMIC_RELAXED);
-  const bool foreign_is_right = foreign == NULL || foreign == CA_FOREIGN_ORPHANED ||
-                                (uintptr_t)foreign - (uintptr_t)self < self->slot_size;
-  return self->allocator == &self->local.chosen.base && has_right_end(self) &&
+  const bool foreign_is_right =
+      foreign == NULL || foreign == CA_FOREIGN_ORPHANED || ca_context_has_slot_of(self, foreign);
+  return ca_context_check_extensions(self) && has_right_end(self) &&
          (!self->quick || ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP) &&
          self->allocator->ops->check(self->allocator) && self->deallocations <= self->allocations &&
          self->taken_in <= self->deallocations && holder_is_right(self) && foreign_is_right &&

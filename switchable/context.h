@@ -11,14 +11,23 @@
  *             idle: then the kernel's time for the pages touched.
  * Kinds       the local allocator is a bump, a bit set or trees (allocators/context): what is freed
  *             within the context is used again by the last two.
- * Overhead    one header a context, of CA_CONTEXT_OVERHEAD bytes or what the kind's own struct needs
+ * Overhead    one header a slot, of CA_CONTEXT_OVERHEAD bytes or what the kind's own struct needs
  *             more, and 64 for a family budget; 16 bytes a used slot; a block costs its kind's.
- * Families    the budgets of contexts count in the family budgets that they lie within: a context's own,
- *             if it has one, those of its ancestors, and that of the heap of the thread which made
- *             the root of their tree. They count in all of these from create to the end, used or not, so
- *             that malloc asks nobody: of an orphan until its last block is freed, of a context in
+ * Growth      with `first`, a context begins in a slot of the smallest class that holds so many bytes.
+ *             Where it would refuse a request, it gets one more slot, an extension: at least twice as
+ *             large as its last one, or large enough for all that its budget leaves, and for the
+ *             request; of that as many bytes as the budget leaves. So there are at most
+ *             CA_CONTEXT_CLASSES - 1 of them. A block lies in one slot, so that the budget can't all
+ *             be one block. Where no such slot is idle, it is as over budget. Reset and destroy give
+ *             the extensions back, O(1) each. Costs nobody else anything; a block in an extension is
+ *             freed at the price of one more load, and where the kind isn't a bump, of a search among
+ *             the slots of its context.
+ * Families    the ranges of contexts, their budgets or with `first` what they have of them, count in the
+ *             family budgets that they lie within: a context's own, if it has one, those of its ancestors,
+ *             and that of the heap of the thread which made the root of their tree. They count in all of
+ *             these from when they are got to the end, used or not, so that malloc asks nobody: of an orphan until its last block is freed, of a context in
  *             quarantine no longer. What would pass a family budget by a byte is not made there, nor
- *             handed there; the contexts that are there go on as before. Where they count doesn't
+ *             handed there, nor grows there; the contexts that are there go on with what they have. Where they count doesn't
  *             depend on the thread that they run on, and is changed by ca_context_set_parent() alone. A
  *             family budget that ends before what counts in it, as that of a thread's heap may, or one
  *             with orphans, goes on until that ends, and its slot is taken until then. Costs create
@@ -145,18 +154,23 @@ typedef struct ca_context_settings {
   ca_context_exhausted *exhausted; /* Required by CA_OVER_BUDGET_ASK. */
   void *exhausted_argument;
   size_t reserve;  /* Of the budget, bytes that only the error path may use, by
-                    * ca_context_use_reserve(). Only of a bump, and less than the budget. */
+                    * ca_context_use_reserve(); less than the budget. A bump has them in its first slot,
+                    * besides `first`. Other kinds have them in a slot of its own, the smallest that holds
+                    * them, and what the kind needs to know of its blocks comes out of them: see
+                    * bit_set.h, 550 bytes at least, and multiple_binary_search_tree.h. */
   unsigned sample; /* Has each Nth allocation sampled (samples.h); 0: as ca_samples_set_default()
                     * says. */
+  size_t first;    /* Bytes for blocks that it begins with, at least, and grows from as said above,
+                    * where that is less than the budget. 0: the whole budget. */
   /* Bytes that its budget and those of all of its descendants may add up to; of a thread's heap, its
    * and those of all contexts that the thread makes. 0: that isn't counted; SIZE_MAX: it is, and never
-   * refused. Less than its own budget: refused. */
+   * refused. Less than what it begins with: refused. */
   size_t family_budget;
 } ca_context_settings;
 
 typedef struct ca_context_counts {
   size_t budget;    /* Bytes that blocks may take. */
-  size_t slot_size; /* Bytes of address space that the context takes. */
+  size_t slot_size; /* Bytes of address space that the context takes, in all of its slots. */
   ca_context_kind kind;
   size_t used;            /* Bytes that they take now, freed ones that can't be reused included. */
   size_t peak;            /* The most of the budget that was needed since creation or reset: bytes
@@ -182,8 +196,9 @@ size_t ca_contexts_trim(void);
 
 /* Makes a context, parked. settings may be NULL: all zero. Returns the all-zero handle if a setting is
  * out of range, if the budget is larger than the largest slot holds or too small for its kind, if
- * all slots that could hold it are taken, if the parent is gone or held elsewhere, or if a family budget
- * has no room for it: then that family's count of refusals has risen. */
+ * all slots that could hold it, what it begins with or its reserve are taken, if the parent is gone or
+ * held elsewhere, or if a family budget has no room for it: then that family's count of refusals has
+ * risen. */
 ca_context ca_context_create(const ca_context_settings *settings);
 
 /* Makes this thread hold the context, and what was current in it current here: the context itself
@@ -210,7 +225,8 @@ typedef enum ca_reserve { CA_RESERVE_SHUT = 0, CA_RESERVE_OPEN = 1 } ca_reserve;
  * this thread has swapped in, or shuts it again, and returns what it was: SHUT where there is no
  * reserve, or no context. A context is made with its reserve shut, and reset shuts it; it is open
  * while `exhausted` runs. Blocks from the reserve are like any others; shut, no more of it is handed
- * out, but what is freed of it serves like other freed memory. O(1). */
+ * out, but what is freed of a bump's serves like other freed memory. Open, other kinds use it when
+ * the slots that they have are full. O(1). */
 ca_reserve ca_context_use_reserve(ca_reserve reserve);
 
 /* The tree. Each requires, else HELD, that the contexts it names are parked or swapped in on this

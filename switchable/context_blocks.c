@@ -1,6 +1,7 @@
 /* What a context allocates, frees and resizes. */
 #include <string.h>
 
+#include "switchable/context_extensions.h"
 #include "switchable/context_header.h"
 #include "switchable/global.h"
 #include "switchable/holding.h"
@@ -82,8 +83,14 @@ static inline ca_block count_allocation(ca_context_header *self, ca_block block)
   return block;
 }
 
+/* Whether it is worth trying again. */
+static bool has_more(ca_context_header *self, size_t size, size_t align) {
+  return (ca_has_foreign(self) && ca_take_in(self)) || ca_context_extend(self, size, align) ||
+         ca_context_header_ask(self, size);
+}
+
 CA_COLD static ca_block allocate_again(ca_context_header *self, size_t size, size_t align) {
-  while ((ca_has_foreign(self) && ca_take_in(self)) || ca_context_header_ask(self, size)) {
+  while (has_more(self, size, align)) {
     const ca_block block = self->allocator->ops->allocate(self->allocator, size, align);
     if (!ca_block_is_none(block)) {
       return count_allocation(self, block);
@@ -127,49 +134,70 @@ static void push_foreign(ca_context_header *self, void *ptr, const char *call) {
   ca_thread_add(ca_thread_state_get(), CA_THREAD_FOREIGN_FREES, 1);
 }
 
-static void require_block(const ca_context_header *self, const void *ptr, const char *call) {
-  if (CA_UNLIKELY(__atomic_load_n(&self->generation, __ATOMIC_RELAXED) == 0)) {
-    report_gone(call, ptr, "its context was destroyed, or never was");
-  }
-  if (CA_UNLIKELY((uintptr_t)ptr - (uintptr_t)self < self->overhead)) {
-    ca_panic_misuse(call, ptr, "not a block: a context's header");
-  }
+static inline bool is_in_header(const ca_context_header *slot, const void *ptr) {
+  return (uintptr_t)ptr - (uintptr_t)slot < slot->overhead;
 }
 
-void ca_context_header_deallocate(ca_context_header *self, void *ptr, size_t size,
-                                  const char *call) {
-  require_block(self, ptr, call);
-  if (CA_LIKELY(ca_is_held_by(self, ca_thread_state_get()))) {
+/* The context of a block of this slot. */
+static ca_context_header *owner_of(ca_context_header *slot, const void *ptr, const char *call) {
+  ca_context_header *self = slot;
+  if (CA_UNLIKELY(__atomic_load_n(&slot->generation, __ATOMIC_RELAXED) == 0)) {
+    self = ca_context_header_owner(slot);
+    if (self == slot) {
+      report_gone(call, ptr, "its context was destroyed, or never was");
+    }
+  }
+  if (CA_UNLIKELY(is_in_header(slot, ptr))) {
+    ca_panic_misuse(call, ptr, "not a block: a context's header");
+  }
+  return self;
+}
+
+static __attribute__((noinline)) void deallocate_for_owner(ca_context_header *slot, void *ptr,
+                                                           size_t size, const char *call) {
+  ca_context_header *const self = owner_of(slot, ptr, call);
+  if (ca_is_held_by(self, ca_thread_state_get())) { /* In an extension. */
     free_here(self, ptr, size);
     return;
   }
   /* A bump's record of a live block changes only by its owner's call: it may be read from here, and a
    * misuse is reported where it happens. The other kinds' records share words with other blocks. */
   if (CA_UNLIKELY(ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP &&
-                  size > self->allocator->ops->usable_size(self->allocator, ptr))) {
+                  size > ca_context_readable_size(self, slot, ptr))) {
     ca_panic_misuse(call, ptr, "wrong size");
   }
   push_foreign(self, ptr, call);
 }
 
-static ca_block move_to(ca_block fresh, ca_context_header *self, void *ptr, size_t size,
+/* What this thread holds is alive, and no extension. The rest is a call in tail position, so that this
+ * needs no stack frame. */
+void ca_context_header_deallocate(ca_context_header *slot, void *ptr, size_t size,
+                                  const char *call) {
+  if (CA_LIKELY(ca_is_held_by(slot, ca_thread_state_get()) && !is_in_header(slot, ptr))) {
+    free_here(slot, ptr, size);
+  } else {
+    deallocate_for_owner(slot, ptr, size, call);
+  }
+}
+
+static ca_block move_to(ca_block fresh, ca_context_header *slot, void *ptr, size_t size,
                         size_t new_size) {
   if (!ca_block_is_none(fresh)) {
     memcpy(fresh.ptr, ptr, size < new_size ? size : new_size);
-    ca_context_header_deallocate(self, ptr, 0, "reallocate");
+    ca_context_header_deallocate(slot, ptr, 0, "reallocate");
   }
   return fresh;
 }
 
-static ca_block reallocate_held(ca_context_header *self, void *ptr, size_t size, size_t new_size,
-                                size_t align) {
+static ca_block reallocate_held(ca_context_header *self, ca_context_header *slot, void *ptr,
+                                size_t new_size, size_t align) {
+  const size_t size = self->allocator->ops->usable_size(self->allocator, ptr);
   ca_block block;
   do {
     block = ca_reallocate(self->allocator, ptr, size, new_size, align);
-  } while (ca_block_is_none(block) &&
-           ((ca_has_foreign(self) && ca_take_in(self)) || ca_context_header_ask(self, new_size)));
+  } while (ca_block_is_none(block) && has_more(self, new_size, align));
   if (ca_block_is_none(block)) {
-    return move_to(allocate_beyond(self, new_size, align), self, ptr, size, new_size);
+    return move_to(allocate_beyond(self, new_size, align), slot, ptr, size, new_size);
   }
   if (block.ptr != ptr) {
     self->allocations++;
@@ -203,45 +231,47 @@ __attribute__((no_sanitize("thread", "address"))) static void copy_unseen(void *
   }
 }
 
-static ca_block move_unseen(ca_block fresh, ca_context_header *self, void *ptr, size_t new_size,
+static ca_block move_unseen(ca_block fresh, ca_context_header *slot, void *ptr, size_t new_size,
                             const char *call) {
   if (!ca_block_is_none(fresh)) {
-    const size_t most = self->slot_size - (size_t)((uintptr_t)ptr - (uintptr_t)self);
+    const size_t most = slot->slot_size - (size_t)((uintptr_t)ptr - (uintptr_t)slot);
     copy_unseen(fresh.ptr, ptr, new_size < most ? new_size : most);
-    push_foreign(self, ptr, call);
+    push_foreign(ca_context_header_owner(slot), ptr, call);
   }
   return fresh;
 }
 
 /* The owner runs elsewhere and can't be asked: to the global allocator, never to who is current. */
-static ca_block reallocate_elsewhere(ca_context_header *self, void *ptr, size_t new_size,
-                                     size_t align, const char *call) {
+static ca_block reallocate_elsewhere(ca_context_header *self, ca_context_header *slot, void *ptr,
+                                     size_t new_size, size_t align, const char *call) {
   if (!has_readable_sizes(self)) {
-    return move_unseen(ca_global_allocate(new_size, align), self, ptr, new_size, call);
+    return move_unseen(ca_global_allocate(new_size, align), slot, ptr, new_size, call);
   }
-  const size_t size = self->allocator->ops->usable_size(self->allocator, ptr);
+  const size_t size = ca_context_readable_size(self, slot, ptr);
   return new_size <= size ? ca_block_make(ptr, size)
-                          : move_to(ca_global_allocate(new_size, align), self, ptr, size, new_size);
+                          : move_to(ca_global_allocate(new_size, align), slot, ptr, size, new_size);
 }
 
-ca_block ca_context_header_reallocate(ca_context_header *self, void *ptr, size_t new_size,
+ca_block ca_context_header_reallocate(ca_context_header *slot, void *ptr, size_t new_size,
                                       size_t align, const char *call) {
-  require_block(self, ptr, call);
+  ca_context_header *const self = owner_of(slot, ptr, call);
   const bool here = ca_is_held_by(self, ca_thread_state_get());
   if (!here && !ca_hold_parked(self)) {
-    return reallocate_elsewhere(self, ptr, new_size, align, call);
+    return reallocate_elsewhere(self, slot, ptr, new_size, align, call);
   }
-  const size_t size = self->allocator->ops->usable_size(self->allocator, ptr);
-  const ca_block block = reallocate_held(self, ptr, size, new_size, align);
+  const ca_block block = reallocate_held(self, slot, ptr, new_size, align);
   if (!here) {
     ca_let_go(self);
   }
   return block;
 }
 
-size_t ca_context_header_usable_size(ca_context_header *self, const void *ptr, const char *call) {
-  require_block(self, ptr, call);
-  const bool here = ca_is_held_by(self, ca_thread_state_get()) || has_readable_sizes(self);
+size_t ca_context_header_usable_size(ca_context_header *slot, const void *ptr, const char *call) {
+  ca_context_header *const self = owner_of(slot, ptr, call);
+  const bool here = ca_is_held_by(self, ca_thread_state_get());
+  if (!here && has_readable_sizes(self)) {
+    return ca_context_readable_size(self, slot, ptr);
+  }
   if (!here && !ca_hold_parked(self)) {
     return 0;
   }

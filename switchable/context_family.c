@@ -102,9 +102,12 @@ bool ca_family_join_any(ca_context_header *self, ca_family *above_it) {
     family = own(self);
     family->above = above_it;
   }
-  set_family(self, family);
-  self->taken = 0;
-  return ca_family_charge(self, self->budget);
+  pthread_mutex_lock(&lock);
+  self->taken = ca_context_ranges_size(self);
+  const bool joined = take(family, self->taken);
+  set_family(self, joined ? family : NULL);
+  pthread_mutex_unlock(&lock);
+  return joined;
 }
 
 /* What self brings along when all that counts in `from` is to count elsewhere. */
@@ -198,7 +201,7 @@ static bool is_of_right_family(const ca_context_header *self) {
 
 bool ca_family_check(const ca_context_header *self) {
   pthread_mutex_lock(&lock);
-  bool right = self->taken == self->budget && is_of_right_family(self);
+  bool right = self->taken == ca_context_ranges_size(self) && is_of_right_family(self);
   size_t least = self->taken;
   for (const ca_family *one = ca_family_of(self); one != NULL; one = one->above) {
     right = right && one->used >= least && one->used <= one->budget;

@@ -18,6 +18,7 @@
 #define CONTEXT_ALLOCATOR_SWITCHABLE_CONTEXT_FAMILY_H_
 
 #include "base/check.h"
+#include "switchable/context_extensions.h"
 #include "switchable/context_header.h"
 
 /* Invariant: used is the sum of `taken` of the contexts whose family this is, and of `used` of the
@@ -64,12 +65,12 @@ void ca_family_refund(ca_context_header *self, size_t bytes);
 
 bool ca_family_join_any(ca_context_header *self, ca_family *above);
 
-/* Has the first range of self, which is new, count in its own family, if it has one, and in `above`.
+/* Has the ranges of self, which is new, count in its own family, if it has one, and in `above`.
  * False if there is no room: then it counts nowhere, and may be tried again. Requires that `above`
  * stays. */
 static inline bool ca_family_join(ca_context_header *self, ca_family *above) {
   if (CA_LIKELY(above == NULL && !self->has_family)) {
-    self->taken = self->budget;
+    self->taken = ca_context_ranges_size(self);
     return true;
   }
   return ca_family_join_any(self, above);

@@ -20,25 +20,32 @@
                */
 
 /* Invariant, while generation != 0:
- *  - allocator's check holds, and allocator lies in `local`, which ends where the blocks begin;
+ *  - allocator's check holds; it lies in `local`, which ends where the blocks begin, or once there is
+ *    an extension it is `ranges`;
  *  - overhead is at least what `local` needs;
  *  - quick only if `local` is a bump that records sizes;
  *  - deallocations <= allocations, taken_in <= deallocations;
  *  - holder is the generation (parked), the address of the state of the thread that has it swapped
  *    in, or of this header itself (being reset, destroyed or resized into, or orphaned);
- *  - foreign is NULL, a block of this slot, or CA_FOREIGN_ORPHANED.
- *  - with a reserve, `local` is a bump that ends at `end`, or if the reserve is shut before it or with
+ *  - foreign is NULL, a block of one of its slots, or CA_FOREIGN_ORPHANED;
+ *  - its extensions, fewer than CA_CONTEXT_CLASSES, say that they extend it, and the ranges of all
+ *    of its slots (context_extensions.h) are not larger than the budget together;
+ *  - of bit sets and trees the reserve is their oldest extension, and not in `budget`;
+ *  - with a reserve, the first slot's bump ends at `end`, or if the reserve is shut before it or with
  *    the last block that was handed out of it;
  *  - the children of a context are the contexts whose parent it is, linked by next and previous;
  *  - family is its own, if has_family says that there is one, else where its parent's bytes count, and
  *    without a parent that of a thread's heap or NULL; taken is what context_family.h says.
+ * While generation == 0, no context lives here. An extension's header is one of these; of its members
+ * only slot_size, overhead, budget (what the context's leaves), extension, extends, family (NULL) and local mean
+ * something.
  * All but foreign, outstanding and holder are written by the holder only, and the links of the tree
  * by who has its lock as well (context_tree.c). */
 typedef struct ca_context_header {
   ca_allocator *allocator;
   size_t slot_size;
-  uint64_t generation; /* 0: no context lives here. */
-  uintptr_t holder;    /* Atomic. */
+  uint64_t generation;
+  uintptr_t holder; /* Atomic. */
   uint64_t allocations;
   uint64_t deallocations;
   uint64_t taken_in;
@@ -51,6 +58,10 @@ typedef struct ca_context_header {
   void *foreign __attribute__((aligned(64))); /* Atomic: blocks freed by others, newest first. */
   int64_t outstanding; /* Atomic: once orphaned, the blocks that are still out. */
   ca_current current;  /* While parked: what is to be current when it is swapped in. */
+  bool asking;         /* `exhausted` is running. */
+  bool ending;         /* Atomic: its links are the destroyer's, without the lock. */
+  bool reserve_open;
+  bool is_reserve; /* Of an extension: only the error path may use it. */
   size_t budget;
   uint64_t refusals;
   struct ca_context_header *parent;
@@ -61,18 +72,19 @@ typedef struct ca_context_header {
   void *exhausted_argument;
   unsigned sample_each; /* 0: none. */
   unsigned until_sample;
-  bool asking; /* `exhausted` is running. */
-  bool ending; /* Atomic: its links are the destroyer's, without the lock. */
-  bool reserve_open;
-  size_t reserve;           /* Bytes at the end of the budget; 0: none. */
-  char *end;                /* Where the budget ends, the reserve included. */
+  size_t reserve;                      /* Bytes at the end of the first slot's range; 0: none. */
+  char *end;                           /* Where that ends, the reserve included. */
+  struct ca_context_header *extension; /* Atomic. The newest; of an extension, the one before it. */
+  struct ca_context_header *extends;   /* Atomic. Of an extension: the context. Else NULL. */
+  ca_allocator ranges;                 /* All of them as one: context_extensions.c. */
   struct ca_family *family; /* Atomic. Where its bytes count (context_family.h); NULL: nowhere. */
-  size_t taken;             /* Bytes that its ranges have, and that count there. */
+  size_t taken;             /* Bytes that its ranges have: they count there. */
   char name[CA_CONTEXT_NAME_SIZE];
   ca_context_allocator local; /* Last: cut to what its kind needs. */
 } ca_context_header;
 
-/* The context whose slot ptr lies in, alive or not; NULL if ptr lies in none: any ptr. */
+/* The header of the slot that ptr lies in: of a context, of an extension, or of neither any more. NULL
+ * if ptr lies in none: any ptr. */
 ca_context_header *ca_context_header_find(const void *ptr);
 
 /* The bounds of all slots: a cheap first test, written once before the first context exists. */
@@ -110,19 +122,28 @@ static inline bool ca_context_header_deallocate_quickly(ca_context_header *self,
   return true;
 }
 
-/* Ends the life of a block of self, whoever holds it. size 0: not known. `call` is named in the
+/* The context that the blocks of this slot belong to. Requires that it has one. */
+static inline ca_context_header *ca_context_header_owner(ca_context_header *slot) {
+  /* Relaxed: written before the first block of the slot was handed out. */
+  ca_context_header *const extends = __atomic_load_n(&slot->extends, __ATOMIC_RELAXED);
+  return extends != NULL ? extends : slot;
+}
+
+/* In the following three, `slot` is what ca_context_header_of(ptr) says. */
+
+/* Ends the life of a block, whoever holds its context. size 0: not known. `call` is named in the
  * report of a misuse. */
-void ca_context_header_deallocate(ca_context_header *self, void *ptr, size_t size,
+void ca_context_header_deallocate(ca_context_header *slot, void *ptr, size_t size,
                                   const char *call);
 
-/* Resizes a block of self, which stays its owner if this thread holds it or if it is parked. If it
+/* Resizes a block, whose context stays its owner if this thread holds it or if it is parked. If it
  * is held elsewhere, the block moves to the global allocator, unless its size can be told and the new
  * one fits. None if whoever has to serve it refuses. */
-ca_block ca_context_header_reallocate(ca_context_header *self, void *ptr, size_t new_size,
+ca_block ca_context_header_reallocate(ca_context_header *slot, void *ptr, size_t new_size,
                                       size_t align, const char *call);
 
 /* 0 if it can't be told: held elsewhere, and not a bump. */
-size_t ca_context_header_usable_size(ca_context_header *self, const void *ptr, const char *call);
+size_t ca_context_header_usable_size(ca_context_header *slot, const void *ptr, const char *call);
 
 /* Makes a context for the calling thread itself. NULL as ca_context_create() says. */
 ca_context_header *ca_context_header_create(const ca_context_settings *settings);

@@ -546,7 +546,7 @@ TEST(ReserveTest, IsOpenForWhoIsAskedAndShutAgain) {
   EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
 }
 
-TEST(ReserveTest, IsABumpsAndSmallerThanTheBudget) {
+TEST(ReserveTest, IsSmallerThanTheBudgetAndHoldsWhatItsKindNeeds) {
   ca_context_settings settings{};
   settings.budget = 10000;
   settings.reserve = 10000;

@@ -496,4 +496,67 @@ TEST_F(FamilyBudgetTest, IsReported) {
   Destroy(parent);
 }
 
+TEST_F(FamilyBudgetTest, CountsWhatAContextGrowsInto) {
+  for (const ca_context_policy policy :
+       {CA_CONTEXT_RELEASE, CA_CONTEXT_ORPHAN, CA_CONTEXT_QUARANTINE}) {
+    for (const ca_context_kind kind :
+         {CA_CONTEXT_BUMP, CA_CONTEXT_BIT_SET, CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE}) {
+      const ca_context parent = Create(1000, 1001000);
+      ca_context_settings settings{};
+      settings.parent = parent;
+      settings.kind = kind;
+      settings.on_destroy = policy;
+      settings.first = 20000;
+      settings.reserve = 8000;
+      settings.budget = 900000;
+      settings.family_budget = SIZE_MAX;
+      const ca_context child = ca_context_create(&settings);
+      const std::size_t before = Used(child);
+      EXPECT_LT(before, 140000U);
+      EXPECT_EQ(Used(parent), before + 1000);
+      EXPECT_FALSE(IsNone(Create(100000, 0, parent)));
+      void *const block = AllocateIn(child, 200000);
+      const std::size_t used = Used(child);
+      EXPECT_GT(used, before + 200000);
+      EXPECT_EQ(Used(parent), used + 101000);
+      EXPECT_EQ(ca_context_reset(child), CA_CONTEXT_DONE);
+      EXPECT_EQ(Used(child), before);
+
+      const ca_context other = Create(500000, 0, parent);
+      EXPECT_FALSE(IsNone(other));
+      const std::uint64_t refusals = Refusals(parent);
+      ASSERT_EQ(ca_context_swap_in(child), CA_CONTEXT_DONE);
+      EXPECT_TRUE(ca_block_is_none(ca_switchable_allocate(300000, 16)));
+      EXPECT_GT(Refusals(parent), refusals);
+      ca_context_swap_out();
+      EXPECT_EQ(Used(child), before) << "nothing has changed";
+      Destroy(other);
+      void *const again = AllocateIn(child, 200000);
+      EXPECT_EQ(Used(child), used);
+      (void)block;
+      Destroy(child);
+      if (policy == CA_CONTEXT_ORPHAN) {
+        EXPECT_EQ(Used(parent), used + 101000);
+        ca_switchable_deallocate(again);
+      }
+      EXPECT_EQ(Used(parent), 101000U);
+      Destroy(parent);
+    }
+  }
+}
+
+TEST_F(FamilyBudgetTest, MayBeSmallerThanABudgetThatIsGrownInto) {
+  ca_context_settings settings{};
+  settings.first = 1000;
+  settings.budget = 900000;
+  settings.family_budget = 100000;
+  const ca_context context = ca_context_create(&settings);
+  ASSERT_FALSE(IsNone(context));
+  ASSERT_EQ(ca_context_swap_in(context), CA_CONTEXT_DONE);
+  EXPECT_TRUE(ca_block_is_none(ca_switchable_allocate(200000, 16)));
+  EXPECT_EQ(Refusals(context), 1U);
+  ca_context_swap_out();
+  Destroy(context);
+}
+
 }  // namespace

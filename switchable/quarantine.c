@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/line.h"
+#include "switchable/context_extensions.h"
 #include "switchable/context_family.h"
 #include "switchable/context_header.h"
 #include "switchable/context_tree.h"
@@ -54,21 +55,28 @@ static void release_oldest(void) {
   } /* Else the slot is lost: better than one that faults in somebody's hands. */
 }
 
-static void put(ca_context_header *self, const char *parent) {
+/* Requires the lock. */
+static void make_room(void) {
+  while (quarantine.now > 0 && quarantine.now >= quarantine.capacity) {
+    release_oldest();
+  }
+}
+
+/* Requires the lock. Of a slot that was closed. */
+static void put(ca_context_header *slot, const char *name, const char *parent) {
+  make_room();
   entry *const new = entry_of(quarantine.put);
-  new->size = self->slot_size;
+  new->size = slot->slot_size;
   new->number = quarantine.put;
-  memcpy(new->name, self->name, sizeof new->name);
+  memcpy(new->name, name, sizeof new->name);
   memcpy(new->parent, parent, sizeof new->parent);
-  ca_context_header_close(self);
-  ca_family_stop_counting(self);
-  if (!protect(self, new->size, PROT_NONE)) {
+  if (!protect(slot, new->size, PROT_NONE)) {
     quarantine.refused++;
-    ca_context_header_release_slot(self);
+    ca_context_header_release_slot(slot);
     return;
   }
   /* Release: pairs with the acquire in ca_quarantine_find(). */
-  __atomic_store_n(&new->slot, self, __ATOMIC_RELEASE);
+  __atomic_store_n(&new->slot, slot, __ATOMIC_RELEASE);
   __atomic_store_n(&quarantine.put, quarantine.put + 1, __ATOMIC_RELAXED);
   __atomic_store_n(&quarantine.now, quarantine.now + 1, __ATOMIC_RELAXED);
   __atomic_store_n(&quarantine.bytes, quarantine.bytes + new->size, __ATOMIC_RELAXED);
@@ -76,13 +84,16 @@ static void put(ca_context_header *self, const char *parent) {
 
 void ca_quarantine(ca_context_header *self, const char *parent) {
   pthread_mutex_lock(&quarantine.lock);
-  while (quarantine.now > 0 && quarantine.now >= quarantine.capacity) {
-    release_oldest();
-  }
   if (quarantine.capacity == 0) {
     ca_context_header_end(self);
   } else {
-    put(self, parent);
+    ca_context_header *extension;
+    while ((extension = ca_context_take_extension(self)) != NULL) {
+      put(extension, self->name, parent);
+    }
+    ca_context_header_close(self);
+    ca_family_stop_counting(self);
+    put(self, self->name, parent);
   }
   pthread_mutex_unlock(&quarantine.lock);
 }

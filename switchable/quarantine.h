@@ -5,6 +5,7 @@
  *             serves again, when `capacity` more contexts were put in quarantine. Whoever still uses
  *             a pointer into the dead context faults at that moment, and can be told which one it
  *             was; who frees one is reported as ever.
+ *             A context that grew (context.h) counts as one for each of its slots, here and below.
  * Cost        two mprotect() a context, and up to two mappings for each that is in quarantine: mind
  *             vm.max_map_count (65,530).
  * Errors      where the pages can't be protected, the context is released at once, and counted.

@@ -48,7 +48,7 @@ typedef struct ca_contexts_counts {
   uint64_t deallocations;
   uint64_t taken_in;
   uint64_t refusals;
-  size_t quarantined;       /* Contexts in quarantine; not among those above. */
+  size_t quarantined;       /* Slots in quarantine; not among those above. */
   size_t quarantined_bytes; /* Of address space that these take. */
   /* Since the process began, by all threads, ended ones included. */
   uint64_t created; /* Contexts, threads' heaps among them. */

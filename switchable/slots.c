@@ -206,6 +206,11 @@ void *ca_slots_obtain(size_t size, size_t *slot_size) {
   return NULL;
 }
 
+size_t ca_slots_largest(void) {
+  init_if_new();
+  return slots.count == 0 ? 0 : ca_arena_slot_size(&slots.arenas[slots.count - 1]);
+}
+
 void *ca_slots_obtain_near(size_t size, size_t *slot_size) {
   init_if_new();
   const unsigned here = slots.node_count == 0 ? 0 : ca_node_current();
@@ -216,10 +221,7 @@ void *ca_slots_obtain_near(size_t size, size_t *slot_size) {
       return slot;
     }
   }
-  if (size == 0 && slots.count > 0) {
-    size = ca_arena_slot_size(&slots.arenas[slots.count - 1]);
-  }
-  return ca_slots_obtain(size, slot_size);
+  return ca_slots_obtain(size == 0 ? ca_slots_largest() : size, slot_size);
 }
 
 void ca_slots_release(void *slot) { ca_arena_release(arena_of(slot), slot); }

@@ -13,6 +13,9 @@
  * is none. Sets *slot_size. */
 void *ca_slots_obtain(size_t size, size_t *slot_size);
 
+/* The size of the largest slots. */
+size_t ca_slots_largest(void);
+
 /* A slot for the calling thread's own heap, on its NUMA node where the machine has several and that
  * node has any left. size 0: the largest. */
 void *ca_slots_obtain_near(size_t size, size_t *slot_size);

@@ -129,8 +129,9 @@ bool HoldsMark(const Block &block, std::size_t size) {
 
 // The context that a block lies in: that of its owner so far, of one of its ancestors, or none.
 Member *OwnerOf(const void *ptr, Member *member) {
-  const ca_context_header *const header = ca_context_header_of(ptr);
-  if (header == nullptr) return nullptr;
+  ca_context_header *const slot = ca_context_header_of(ptr);
+  if (slot == nullptr) return nullptr;
+  const ca_context_header *const header = ca_context_header_owner(slot);
   while (member != nullptr && member->context.header != header) member = member->parent;
   REQUIRE(member != nullptr);
   return member;
@@ -162,6 +163,7 @@ class Worker {
     // There may be no slot left for it.
     ca_context_settings settings{};
     settings.family_budget = number % 4 == 0 ? SIZE_MAX : 0;
+    settings.first = number % 4 == 0 ? 1000 : 0;
     if (number % 2 == 0 && ca_switchable_thread_init(&settings)) {
       heap_ = std::make_unique<Member>();
     }
@@ -177,6 +179,7 @@ class Worker {
   }
 
   std::uint64_t Made() const { return made_; }
+  std::uint64_t Extended() const { return extended_; }
 
   // The rest is of one thread, after the others.
   void CleanUp() {
@@ -306,7 +309,7 @@ class Worker {
     settings.family_budget = OneIn(3) ? SIZE_MAX : 0;
     settings.reserve = OneIn(2) ? settings.budget / 4 : 0;
     settings.kind = static_cast<ca_context_kind>(1 + Below(3));
-    if (settings.kind != CA_CONTEXT_BUMP) settings.reserve = 0;
+    settings.first = OneIn(2) ? 0 : settings.budget / 8;
     settings.on_destroy = static_cast<ca_context_policy>(Below(4));
     settings.over_budget = static_cast<ca_over_budget>(Below(3));
     settings.exhausted = GiveOneUp;
@@ -382,6 +385,7 @@ class Worker {
     Mark(&block, NewMark());
     block.member->made.fetch_add(1, std::memory_order_relaxed);
     block.member->own.push_back(block);
+    extended_ += ca_context_header_of(got.ptr) != block.member->context.header;
     made_++;
   }
 
@@ -543,8 +547,8 @@ class Worker {
     void *const ptr = ca_switchable_allocate(size, 16).ptr;
     ca_switchable_use(CA_CURRENT_GLOBAL);
     REQUIRE(ptr != nullptr);  // The global allocator serves when the heap is full.
-    heap_->context.header =
-        ca_context_header_of(ptr) != nullptr ? ca_context_header_of(ptr) : heap_->context.header;
+    ca_context_header *const slot = ca_context_header_of(ptr);
+    if (slot != nullptr) heap_->context.header = ca_context_header_owner(slot);
     Block block = {static_cast<unsigned char *>(ptr), size, 0, OwnerOf(ptr, heap_.get())};
     Mark(&block, NewMark());
     if (block.member != nullptr) block.member->away.fetch_add(1, std::memory_order_relaxed);
@@ -579,6 +583,7 @@ class Worker {
   std::array<ca_context, 16> gone_{};
   std::vector<std::unique_ptr<Family>> waiting_;  // None is empty.
   std::uint64_t made_ = 0;
+  std::uint64_t extended_ = 0;  // Of these, in another slot than their context's first.
 };
 
 // All of them, by taking all.
@@ -617,14 +622,18 @@ TEST(StressTest, ThreadsPassBlocksAndContextsAndNothingIsLost) {
   last.Bury();
   EXPECT_EQ(last.Unburied(), 0U);
   std::uint64_t made = 0;
+  std::uint64_t extended = 0;
   for (auto &worker : workers) {
     worker->Bury();
     EXPECT_EQ(worker->Unburied(), 0U);
     const std::unique_ptr<Member> heap = worker->TakeHeap();
     if (heap != nullptr) EXPECT_EQ(heap->away.load(), 0);
     made += worker->Made();
+    extended += worker->Extended();
   }
-  std::printf("%llu blocks\n", static_cast<unsigned long long>(made));
+  std::printf("%llu blocks, %llu in extensions\n", static_cast<unsigned long long>(made),
+              static_cast<unsigned long long>(extended));
+  EXPECT_GT(extended, 0U);
   EXPECT_TRUE(ca_quarantine_set_capacity(0));
   EXPECT_EQ(ca_contexts_count().contexts, 0U);
   EXPECT_EQ(ca_contexts_count().quarantined, 0U);
