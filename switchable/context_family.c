@@ -102,12 +102,14 @@ bool ca_family_join_any(ca_context_header *self, ca_family *above_it) {
     family = own(self);
     family->above = above_it;
   }
-  pthread_mutex_lock(&lock);
+  set_family(self, family);
+  self->taken = 0;
+  if (ca_family_charge(self, ca_context_ranges_size(self))) {
+    return true;
+  }
+  set_family(self, NULL);
   self->taken = ca_context_ranges_size(self);
-  const bool joined = take(family, self->taken);
-  set_family(self, joined ? family : NULL);
-  pthread_mutex_unlock(&lock);
-  return joined;
+  return false;
 }
 
 /* What self brings along when all that counts in `from` is to count elsewhere. */
