@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "switchable/context_extensions.h"
+#include "switchable/context_family.h"
 #include "switchable/context_header.h"
 #include "switchable/context_tree.h"
 #include "switchable/global.h"
@@ -75,7 +76,8 @@ static ca_context_kind kind_of(const ca_context_settings *settings, bool is_heap
 
 /* Where the blocks begin: behind the header, whose last member is as long as the kind needs. */
 static size_t overhead_of(const ca_context_settings *settings, ca_context_kind kind) {
-  const size_t used = offsetof(ca_context_header, local) + ca_context_allocator_size(kind);
+  const size_t family = CA_UNLIKELY(settings->family_budget != 0) ? CA_FAMILY_SIZE : 0;
+  const size_t used = offsetof(ca_context_header, local) + ca_context_allocator_size(kind) + family;
   if (settings->on_destroy == CA_CONTEXT_QUARANTINE) {
     return ca_round_up(used, ca_quarantine_page_size());
   }
@@ -167,8 +169,8 @@ static void init_header(ca_context_header *self, const ca_context_settings *sett
   self->until_sample = self->sample_each;
   self->quick = ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP &&
                 self->sample_each == 0 && !ca_placement_in_force();
-  self->on_destroy = settings->on_destroy;
-  self->over_budget = settings->over_budget;
+  self->on_destroy = (uint8_t)settings->on_destroy;
+  self->over_budget = (uint8_t)settings->over_budget;
   self->asking = false;
   __atomic_store_n(&self->ending, false, __ATOMIC_RELAXED);
   self->exhausted = settings->exhausted;
@@ -177,6 +179,7 @@ static void init_header(ca_context_header *self, const ca_context_settings *sett
   set_name(self, settings->name);
   __atomic_store_n(&self->outstanding, 0, __ATOMIC_RELAXED);
   __atomic_store_n(&self->foreign, NULL, __ATOMIC_RELAXED);
+  ca_family_begin(self, settings->family_budget);
 }
 
 static bool are_sane(const ca_context_settings *settings) {
@@ -243,6 +246,9 @@ void ca_context_header_close(ca_context_header *self) {
 }
 
 void ca_context_header_release_slot(ca_context_header *self) {
+  if (CA_UNLIKELY(ca_family_of(self) != NULL) && !ca_family_leave(self)) {
+    return; /* Who gives back the last byte of its family calls again. */
+  }
   ca_slots_release(self);
   /* A stale handle or block is still to be told by the header of its idle slot. */
   ca_unpoison_defined(self, offsetof(ca_context_header, local));
@@ -254,7 +260,19 @@ void ca_context_header_end(ca_context_header *self) {
 }
 
 ca_context_header *ca_context_header_create(const ca_context_settings *settings) {
-  return create(settings, ca_thread_state_get());
+  ca_context_header *const self = create(settings, ca_thread_state_get());
+  if (self != NULL && !ca_family_join(self, NULL)) {
+    ca_context_header_end(self);
+    return NULL;
+  }
+  return self;
+}
+
+/* Without a parent it counts where the heap of the thread that makes it does. */
+static bool join(ca_context_header *self, const ca_context_settings *settings) {
+  return settings == NULL || ca_context_is_none(settings->parent)
+             ? ca_family_join(self, ca_family_of_thread(ca_thread_state_get()))
+             : ca_context_tree_link(self, settings->parent);
 }
 
 ca_context ca_context_create(const ca_context_settings *settings) {
@@ -263,8 +281,7 @@ ca_context ca_context_create(const ca_context_settings *settings) {
   if (self == NULL) {
     return none;
   }
-  if (settings != NULL && !ca_context_is_none(settings->parent) &&
-      !ca_context_tree_link(self, settings->parent)) {
+  if (!join(self, settings)) {
     ca_context_header_end(self);
     return none;
   }
@@ -469,6 +486,7 @@ void ca_context_header_count(const ca_context_header *self, ca_context_counts *c
   counts->taken_in = __atomic_load_n(&self->taken_in, __ATOMIC_RELAXED);
   counts->refusals = __atomic_load_n(&self->refusals, __ATOMIC_RELAXED);
   memcpy(counts->name, self->name, sizeof counts->name);
+  ca_family_count(self, counts);
   ca_context_count_extensions(self, counts);
   count_orphans_frees(self, counts);
 }
@@ -508,5 +526,6 @@ bool ca_context_check(ca_context context) {
   return ca_context_check_extensions(self) && has_right_end(self) &&
          (!self->quick || ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP) &&
          self->allocator->ops->check(self->allocator) && self->deallocations <= self->allocations &&
-         self->taken_in <= self->deallocations && holder_is_right(self) && foreign_is_right;
+         self->taken_in <= self->deallocations && holder_is_right(self) && foreign_is_right &&
+         ca_family_check(self);
 }

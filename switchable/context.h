@@ -12,7 +12,7 @@
  * Kinds       the local allocator is a bump, a bit set or trees (allocators/context): what is freed
  *             within the context is used again by the last two.
  * Overhead    one header a slot, of CA_CONTEXT_OVERHEAD bytes or what the kind's own struct needs
- *             more; 16 bytes a used slot; a block costs its kind's.
+ *             more, and 64 for a family budget; 16 bytes a used slot; a block costs its kind's.
  * Growth      with `first`, a context begins in a slot of the smallest class that holds so many bytes.
  *             Where it would refuse a request, it gets one more slot, an extension: at least twice as
  *             large as its last one, or large enough for all that its budget leaves, and for the
@@ -22,6 +22,17 @@
  *             the extensions back, O(1) each. Costs nobody else anything; a block in an extension is
  *             freed at the price of one more load, and where the kind isn't a bump, of a search among
  *             the slots of its context.
+ * Families    the ranges of contexts, their budgets or with `first` what they have of them, count in the
+ *             family budgets that they lie within: a context's own, if it has one, those of its ancestors,
+ *             and that of the heap of the thread which made the root of their tree. They count in all of
+ *             these from when they are got to the end, used or not, so that malloc asks nobody: of an orphan until its last block is freed, of a context in
+ *             quarantine no longer. What would pass a family budget by a byte is not made there, nor
+ *             handed there, nor grows there; the contexts that are there go on with what they have. Where they count doesn't
+ *             depend on the thread that they run on, and is changed by ca_context_set_parent() alone. A
+ *             family budget that ends before what counts in it, as that of a thread's heap may, or one
+ *             with orphans, goes on until that ends, and its slot is taken until then. Costs create
+ *             and destroy an addition for each of these budgets, under one lock of the process; nothing
+ *             where there is none.
  * Holding     a context is held by the thread that it is swapped in on, and by nobody while it is
  *             parked. It may be created on one thread, swapped in on another, destroyed on a third.
  * Handles     a ca_context is a value that carries a generation: used after destroy, it is
@@ -37,7 +48,8 @@
  *             an orphan, a block of a bit set or trees that is freed twice; a stale pointer to where
  *             a new context of the same slot has a block. A swapped-in context isn't destroyed:
  *             CA_CONTEXT_HELD. A destroyed one isn't swapped in: CA_CONTEXT_GONE. A budget is never
- *             below use, as it doesn't change. What callbacks may do stands where they are declared.
+ *             below use, as it doesn't change; nor is a family budget. What callbacks may do stands
+ *             where they are declared.
  * Threads     any function from any thread; two that need to hold the same context at the same
  *             time: one of them gets CA_CONTEXT_HELD.
  */
@@ -72,6 +84,7 @@ typedef enum ca_context_result {
   CA_CONTEXT_CYCLE = 5,    /* It would become its own ancestor. */
   CA_CONTEXT_DONE_BUT_CLEANUP_FAILED = 6, /* Done all the same. */
   CA_CONTEXT_DAMAGED = 7,                 /* Somebody wrote over what it knows of its blocks. */
+  CA_CONTEXT_OVER_BUDGET = 8,             /* A family budget has no room for it. */
 } ca_context_result;
 
 /* What becomes of blocks that are live when their context is destroyed. */
@@ -95,7 +108,9 @@ typedef enum ca_over_budget {
  * being resized, and destroy other contexts. It may switch, and come back on another thread: to return
  * without its context swapped in is a misuse, and reported. Its own context is not reset meanwhile, nor
  * destroyed while it is swapped in: HELD. Not called again for what it allocates itself, nor for who
- * resizes a block of the context while it is parked. Must not throw. Returns whether to try again. */
+ * resizes a block of the context while it is parked. Also called, with its budget for a size, where a
+ * child that is created while this context is swapped in finds no room in a family. Must not throw.
+ * Returns whether to try again. */
 typedef bool ca_context_exhausted(void *argument, size_t size);
 
 /* Returns whether it succeeded; what remains to be done is done in either case. Runs on the thread
@@ -157,6 +172,10 @@ typedef struct ca_context_settings {
                     * says. */
   size_t first;    /* Bytes for blocks that it begins with, at least, and grows from as said above,
                     * where that is less than the budget. 0: the whole budget. */
+  /* Bytes that its budget and those of all of its descendants may add up to; of a thread's heap, its
+   * and those of all contexts that the thread makes. 0: that isn't counted; SIZE_MAX: it is, and never
+   * refused. Less than what it begins with: refused. */
+  size_t family_budget;
 } ca_context_settings;
 
 typedef struct ca_context_counts {
@@ -170,6 +189,9 @@ typedef struct ca_context_counts {
   uint64_t deallocations; /* Blocks taken back, by whomever they were freed. */
   uint64_t taken_in;      /* Of these, freed by who did not hold the context. */
   uint64_t refusals;      /* Requests refused. */
+  size_t family_budget;   /* 0: none, and so are the next two. */
+  size_t family_used;     /* Bytes that count in it now; exact also from another thread. */
+  uint64_t family_refusals; /* How often this budget, and none within it, had no room. */
   char name[CA_CONTEXT_NAME_SIZE];
 } ca_context_counts;
 
@@ -184,8 +206,9 @@ size_t ca_contexts_trim(void);
 
 /* Makes a context, parked. settings may be NULL: all zero. Returns the all-zero handle if a setting is
  * out of range, if the budget is larger than the largest slot holds or too small for its kind, if
- * all slots that could hold it, what it begins with or its reserve are taken, or if the parent is gone
- * or held elsewhere. */
+ * all slots that could hold it, what it begins with or its reserve are taken, if the parent is gone or
+ * held elsewhere, or if a family budget has no room for it: then that family's count of refusals has
+ * risen. */
 ca_context ca_context_create(const ca_context_settings *settings);
 
 /* Makes this thread hold the context, and what was current in it current here: the context itself
@@ -220,7 +243,8 @@ ca_reserve ca_context_use_reserve(ca_reserve reserve);
 /* The tree. Each requires, else HELD, that the contexts it names are parked or swapped in on this
  * thread. */
 
-/* Makes it a child of another, or with the all-zero handle of none. */
+/* Makes it a child of another, or with the all-zero handle of none. It then counts in the families of
+ * that, or of this thread's heap, together with its descendants; OVER_BUDGET if they have no room. */
 ca_context_result ca_context_set_parent(ca_context context, ca_context parent);
 
 /* Has cleanup->callback called once, when the context is reset or destroyed; the last one registered

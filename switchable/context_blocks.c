@@ -41,7 +41,7 @@ static bool is_thread_heap(const ca_context_header *self) {
 
 /* Not where it is held for another's sake: a parked context's block is being resized, or a child's
  * request served. */
-static bool ask(ca_context_header *self, size_t size) {
+bool ca_context_header_ask(ca_context_header *self, size_t size) {
   if (self->over_budget != CA_OVER_BUDGET_ASK || self->asking ||
       ca_thread_state_get()->coroutine != self) {
     return false;
@@ -89,7 +89,7 @@ static inline ca_block count_allocation(ca_context_header *self, ca_block block)
 /* Whether it is worth trying again. */
 static bool has_more(ca_context_header *self, size_t size, size_t align) {
   return (ca_has_foreign(self) && ca_take_in(self)) || ca_context_extend(self, size, align) ||
-         ask(self, size);
+         ca_context_header_ask(self, size);
 }
 
 CA_COLD static ca_block allocate_again(ca_context_header *self, size_t size, size_t align) {

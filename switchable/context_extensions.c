@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 
+#include "switchable/context_family.h"
 #include "switchable/slots.h"
 
 /* The ranges, as one allocator. */
@@ -169,6 +170,7 @@ static bool holds(ca_context_allocator *local, size_t size, size_t align) {
 static bool init_extension(const ca_context_header *self, ca_context_header *new, size_t slot_size,
                            size_t left) {
   new->is_reserve = false;
+  __atomic_store_n(&new->family, NULL, __ATOMIC_RELAXED);
   new->slot_size = slot_size;
   new->overhead = self->overhead;
   new->budget = left;
@@ -201,12 +203,15 @@ CA_COLD static bool extend_within(ca_context_header *self, size_t left, size_t s
     if (new == NULL) {
       return false;
     }
-    if (init_extension(self, new, slot_size, left) && holds(&new->local, size, align)) {
+    const bool would_do =
+        init_extension(self, new, slot_size, left) && holds(&new->local, size, align);
+    if (would_do && ca_family_charge(self, ca_context_range_size(new))) {
       link_extension(self, new);
       return true;
     }
     give_back(new);
-    if (left <= slot_size - self->overhead) { /* Larger ones would be cut to the same. */
+    /* Else larger ones would be over the family's budget, or cut to the same. */
+    if (would_do || left <= slot_size - self->overhead) {
       return false;
     }
     least = 2 * slot_size;
@@ -250,6 +255,7 @@ ca_context_header *ca_context_take_extension(ca_context_header *self) {
   newest->extension = NULL;
   __atomic_store_n(&newest->extends, NULL, __ATOMIC_RELAXED);
   ca_context_allocator_destroy(&newest->local);
+  ca_family_refund(self, ca_context_range_size(newest));
   return newest;
 }
 

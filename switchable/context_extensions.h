@@ -34,8 +34,19 @@ static inline ca_context_header *ca_context_extension(const ca_context_header *s
   return __atomic_load_n(&slot->extension, __ATOMIC_ACQUIRE);
 }
 
+/* The bytes for blocks in all of its slots, a reserve of its own included. */
+static inline size_t ca_context_ranges_size(const ca_context_header *self) {
+  size_t size = ca_context_range_size(self);
+  for (const ca_context_header *one = ca_context_extension(self); CA_UNLIKELY(one != NULL);
+       one = ca_context_extension(one)) {
+    size += ca_context_range_size(one);
+  }
+  return size;
+}
+
 /* Adds an extension in which a block of this size and alignment finds room. False, and nothing
- * changed, if the budget leaves none, or if no slot that could do is idle. Requires that the caller
+ * changed, if the budget leaves none, if no slot that could do is idle, or if a family has no room for
+ * that slot. Requires that the caller
  * holds self, as do the others. O(1), but for what a new allocator of its kind costs. */
 bool ca_context_extend(ca_context_header *self, size_t size, size_t align);
 
@@ -44,7 +55,7 @@ bool ca_context_extend(ca_context_header *self, size_t size, size_t align);
 bool ca_context_add_reserve(ca_context_header *self, size_t reserve);
 
 /* Takes off the newest extension, with all of its blocks, and returns its slot, which is the
- * caller's to give back; NULL if there was none. */
+ * caller's to give back, and counts in no family any more; NULL if there was none. */
 ca_context_header *ca_context_take_extension(ca_context_header *self);
 
 /* Takes off all, and gives them back. */

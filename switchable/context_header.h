@@ -33,10 +33,12 @@
  *  - of bit sets and trees the reserve is their oldest extension, and not in `budget`;
  *  - with a reserve, the first slot's bump ends at `end`, or if the reserve is shut before it or with
  *    the last block that was handed out of it;
- *  - the children of a context are the contexts whose parent it is, linked by next and previous.
+ *  - the children of a context are the contexts whose parent it is, linked by next and previous;
+ *  - family is its own, if has_family says that there is one, else where its parent's bytes count, and
+ *    without a parent that of a thread's heap or NULL; taken is what context_family.h says.
  * While generation == 0, no context lives here. An extension's header is one of these; of its members
- * only slot_size, overhead, budget (what the context's leaves), is_reserve, extension, extends and
- * local mean something.
+ * only slot_size, overhead, budget (what the context's leaves), is_reserve, extension, extends, family
+ * (NULL) and local mean something.
  * All but foreign, outstanding and holder are written by the holder only, and the links of the tree
  * by who has its lock as well (context_tree.c). */
 typedef struct ca_context_header {
@@ -47,8 +49,11 @@ typedef struct ca_context_header {
   uint64_t allocations;
   uint64_t deallocations;
   uint64_t taken_in;
-  uint32_t overhead; /* Where the blocks begin: bytes from here. */
-  bool quick;        /* It is a bump, and nobody wants to know of each of its blocks. */
+  uint32_t overhead;   /* Where the blocks begin: bytes from here. */
+  bool quick;          /* It is a bump, and nobody wants to know of each of its blocks. */
+  bool has_family;     /* A ca_family of its own lies before its blocks. */
+  uint8_t on_destroy;  /* A ca_context_policy. */
+  uint8_t over_budget; /* A ca_over_budget. */
   /* Other threads write these two: a line of their own. */
   void *foreign __attribute__((aligned(64))); /* Atomic: blocks freed by others, newest first. */
   int64_t outstanding; /* Atomic: once orphaned, the blocks that are still out. */
@@ -67,13 +72,13 @@ typedef struct ca_context_header {
   void *exhausted_argument;
   unsigned sample_each; /* 0: none. */
   unsigned until_sample;
-  ca_context_policy on_destroy;
-  ca_over_budget over_budget;
   size_t reserve;                      /* Bytes at the end of the first slot's range; 0: none. */
   char *end;                           /* Where that ends, the reserve included. */
   struct ca_context_header *extension; /* Atomic. The newest; of an extension, the one before it. */
   struct ca_context_header *extends;   /* Atomic. Of an extension: the context. Else NULL. */
   ca_allocator ranges;                 /* All of them as one: context_extensions.c. */
+  struct ca_family *family; /* Atomic. Where its bytes count (context_family.h); NULL: nowhere. */
+  size_t taken;             /* Bytes that its ranges have: they count there. */
   char name[CA_CONTEXT_NAME_SIZE];
   ca_context_allocator local; /* Last: cut to what its kind needs. */
 } ca_context_header;
@@ -143,6 +148,10 @@ size_t ca_context_header_usable_size(ca_context_header *slot, const void *ptr, c
 /* Makes a context for the calling thread itself. NULL as ca_context_create() says. */
 ca_context_header *ca_context_header_create(const ca_context_settings *settings);
 
+/* Whether `exhausted` was asked, and says that it is worth another try. It isn't asked of a context that
+ * this thread doesn't have swapped in, nor while it runs. */
+bool ca_context_header_ask(ca_context_header *self, size_t size);
+
 /* Fills in *counts, of a context that is alive. */
 void ca_context_header_count(const ca_context_header *self, ca_context_counts *counts);
 
@@ -153,7 +162,7 @@ void ca_context_header_reset(ca_context_header *self);
 ca_reserve ca_context_header_use_reserve(ca_context_header *self, ca_reserve reserve);
 
 /* The two halves of ca_context_header_end(): no block and no handle is good from now on, and the slot
- * is for others. */
+ * is for others, at once or when nothing counts in its family any more. */
 void ca_context_header_close(ca_context_header *self);
 void ca_context_header_release_slot(ca_context_header *self);
 

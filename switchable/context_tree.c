@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "switchable/context_family.h"
 #include "switchable/holding.h"
 
 /* Links are written by who holds the lock. Children are added only by who also holds the parent, so
@@ -41,8 +42,7 @@ static void unlink_from_parent(ca_context_header *self) {
 
 /* Walking, without recursion: a tree may be as deep as there are contexts. */
 
-/* The next one in the tree of `root` after self, parents before children; NULL: that was the last. */
-static ca_context_header *next_down(ca_context_header *self, const ca_context_header *root) {
+ca_context_header *ca_context_tree_next(ca_context_header *self, const ca_context_header *root) {
   if (first_child(self) != NULL) {
     return first_child(self);
   }
@@ -69,9 +69,9 @@ static ca_context_header *next_up(ca_context_header *self, const ca_context_head
 
 /* Requires the lock. Lets go of all descendants of root that come before `end`. */
 static void let_go_until(ca_context_header *root, const ca_context_header *end) {
-  ca_context_header *node = next_down(root, root);
+  ca_context_header *node = ca_context_tree_next(root, root);
   while (node != end) {
-    ca_context_header *const next = next_down(node, root);
+    ca_context_header *const next = ca_context_tree_next(node, root);
     ca_let_go(node);
     node = next;
   }
@@ -90,14 +90,14 @@ static ca_context_result hold_descendants(ca_context_header *root, bool to_destr
   if (to_destroy && refuses(root)) {
     return CA_CONTEXT_LIVE;
   }
-  for (ca_context_header *node = next_down(root, root); node != NULL;
-       node = next_down(node, root)) {
+  for (ca_context_header *node = ca_context_tree_next(root, root); node != NULL;
+       node = ca_context_tree_next(node, root)) {
     if (!ca_hold((ca_context){node, node->generation}, node)) {
       let_go_until(root, node);
       return CA_CONTEXT_HELD;
     }
     if (to_destroy && refuses(node)) {
-      let_go_until(root, next_down(node, root));
+      let_go_until(root, ca_context_tree_next(node, root));
       return CA_CONTEXT_LIVE;
     }
   }
@@ -116,7 +116,7 @@ static bool clean_up(ca_context_header *self) {
 }
 
 static void end_by_policy(ca_context_header *self, const char *parent) {
-  switch (self->on_destroy) {
+  switch ((ca_context_policy)self->on_destroy) {
     case CA_CONTEXT_ORPHAN:
       ca_context_header_orphan(self);
       break;
@@ -130,18 +130,30 @@ static void end_by_policy(ca_context_header *self, const char *parent) {
   }
 }
 
+/* At once, as nobody may move the parent to another family between the two. */
+static bool join_and_link(ca_context_header *self, ca_context_header *parent) {
+  pthread_mutex_lock(&lock);
+  const bool joined = ca_family_join(self, ca_family_of(parent));
+  if (joined) {
+    link_to(self, parent);
+  }
+  pthread_mutex_unlock(&lock);
+  return joined;
+}
+
 bool ca_context_tree_link(ca_context_header *self, ca_context parent) {
   bool here;
   if (ca_hold_or_have(parent, &here) != CA_CONTEXT_DONE) {
     return false;
   }
-  pthread_mutex_lock(&lock);
-  link_to(self, parent.header);
-  pthread_mutex_unlock(&lock);
+  bool linked;
+  do {
+    linked = join_and_link(self, parent.header);
+  } while (!linked && ca_context_header_ask(parent.header, self->budget));
   if (!here) {
     ca_let_go(parent.header);
   }
-  return true;
+  return linked;
 }
 
 ca_context_result ca_context_tree_destroy(ca_context_header *self) {
@@ -153,7 +165,7 @@ ca_context_result ca_context_tree_destroy(ca_context_header *self) {
       memcpy(parent, self->parent->name, sizeof parent);
     }
     unlink_from_parent(self);
-    for (ca_context_header *node = self; node != NULL; node = next_down(node, self)) {
+    for (ca_context_header *node = self; node != NULL; node = ca_context_tree_next(node, self)) {
       __atomic_store_n(&node->ending, true, __ATOMIC_RELAXED);
     }
   }
@@ -206,6 +218,10 @@ static bool is_ancestor_or_self(const ca_context_header *ancestor, const ca_cont
 static ca_context_result move(ca_context_header *self, ca_context_header *parent) {
   if (parent != NULL && is_ancestor_or_self(self, parent)) {
     return CA_CONTEXT_CYCLE;
+  }
+  ca_thread_state *const state = ca_thread_state_get();
+  if (!ca_family_move(self, parent == NULL ? ca_family_of_thread(state) : ca_family_of(parent))) {
+    return CA_CONTEXT_OVER_BUDGET;
   }
   unlink_from_parent(self);
   if (parent != NULL) {

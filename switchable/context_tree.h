@@ -16,7 +16,7 @@ static inline bool ca_context_is_related(const ca_context_header *self) {
 }
 
 /* Makes self, which the caller holds and which has no parent, a child of `parent`. False if that is
- * gone or held elsewhere. */
+ * gone or held elsewhere, or if a family budget has no room, also not after the parent was asked. */
 bool ca_context_tree_link(ca_context_header *self, ca_context parent);
 
 /* ca_context_destroy() of a context that the caller holds: it is let go of if that is refused. */
@@ -24,6 +24,10 @@ ca_context_result ca_context_tree_destroy(ca_context_header *self);
 
 /* ca_context_reset() of a context that the caller holds, and goes on holding. */
 ca_context_result ca_context_tree_reset(ca_context_header *self);
+
+/* The next one in the tree of `root` after self, parents before children; NULL: that was the last.
+ * Requires the lock of the tree. */
+ca_context_header *ca_context_tree_next(ca_context_header *self, const ca_context_header *root);
 
 /* Ends a context that the caller holds, and keeps its memory from being touched (quarantine.h).
  * `parent` is a name, CA_CONTEXT_NAME_SIZE bytes. */

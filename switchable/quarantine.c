@@ -9,6 +9,7 @@
 
 #include "base/line.h"
 #include "switchable/context_extensions.h"
+#include "switchable/context_family.h"
 #include "switchable/context_header.h"
 #include "switchable/context_tree.h"
 #include "switchable/samples.h"
@@ -91,6 +92,7 @@ void ca_quarantine(ca_context_header *self, const char *parent) {
       put(extension, self->name, parent);
     }
     ca_context_header_close(self);
+    ca_family_stop_counting(self);
     put(self, self->name, parent);
   }
   pthread_mutex_unlock(&quarantine.lock);

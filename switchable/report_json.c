@@ -40,6 +40,9 @@ static void add_counts(ca_line *line, const ca_context_counts *counts) {
   ca_report_add(line, ",\"deallocations\":", counts->deallocations);
   ca_report_add(line, ",\"taken_in\":", counts->taken_in);
   ca_report_add(line, ",\"refusals\":", counts->refusals);
+  ca_report_add(line, ",\"family_budget\":", counts->family_budget);
+  ca_report_add(line, ",\"family_used\":", counts->family_used);
+  ca_report_add(line, ",\"family_refusals\":", counts->family_refusals);
 }
 
 static void write_context(void *argument, ca_context context, const ca_context_counts *counts) {

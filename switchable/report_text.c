@@ -15,6 +15,11 @@ static void add_counts(ca_line *line, const ca_context_counts *counts) {
   ca_report_add(line, ", peak ", counts->peak);
   ca_report_add(line, " of ", counts->budget);
   add_blocks(line, counts->allocations, counts->deallocations, counts->taken_in, counts->refusals);
+  if (counts->family_budget != 0) {
+    ca_report_add(line, ", family ", counts->family_used);
+    ca_report_add(line, " of ", counts->family_budget);
+    ca_report_add(line, ", refused ", counts->family_refusals);
+  }
 }
 
 static void write_context(ca_report_writer *self, const ca_context_counts *counts, const void *slot,

@@ -162,6 +162,7 @@ class Worker {
   explicit Worker(std::uint64_t number) : random_(g_seed * 1000 + number) {
     // There may be no slot left for it.
     ca_context_settings settings{};
+    settings.family_budget = number % 4 == 0 ? SIZE_MAX : 0;
     settings.first = number % 4 == 0 ? 1000 : 0;
     if (number % 2 == 0 && ca_switchable_thread_init(&settings)) {
       heap_ = std::make_unique<Member>();
@@ -305,6 +306,7 @@ class Worker {
     ca_context_settings &settings = one->settings;
     settings.budget = budgets[Below(4)];
     settings.name = "stressed";
+    settings.family_budget = OneIn(3) ? SIZE_MAX : 0;
     settings.reserve = OneIn(2) ? settings.budget / 4 : 0;
     settings.kind = static_cast<ca_context_kind>(1 + Below(3));
     settings.first = OneIn(2) ? 0 : settings.budget / 8;

@@ -69,8 +69,9 @@ bool ca_switchable_run(ca_current current, ca_switchable_callback *callback, voi
 /* Makes a heap for the calling thread, which CA_CURRENT_THREAD then stands for; what is current
  * doesn't change. Its memory is of the NUMA node that the thread runs on now. Settings as of a
  * context, but a budget of 0 stands for the largest slot and no kind for trees, parent and policy
- * are not looked at, and what the heap can't serve comes from the global allocator. Returns false
- * if the thread has one, or if no slot can be had. */
+ * are not looked at, and what the heap can't serve comes from the global allocator. A family
+ * budget is for the heap and all contexts that this thread makes from now on, and outlives the heap for
+ * those. Returns false if the thread has one, if no slot can be had, or as ca_context_create() does. */
 bool ca_switchable_thread_init(const ca_context_settings *settings);
 
 /* From now on gives every thread a heap of its own, in memory of its NUMA node, makes it current
