@@ -88,31 +88,32 @@ static inline unsigned ca_bits_find_run(uint64_t word, unsigned length) {
 }
 
 /* One step of the search below: *found has bit i set where *length set bits begin, `runs` where
- * `more` do. Extends all by `more` if any can be. */
+ * `more` do. Extends all by `more` if any can be. Written so that gcc and clang move conditionally
+ * and don't branch. */
 static inline void ca_bits_lengthen(uint64_t *found, unsigned *length, uint64_t runs,
                                     unsigned more) {
   const uint64_t longer = *found & (runs >> *length);
-  const uint64_t any = (uint64_t)0 - (longer != 0);
-  *found = longer | (*found & ~any);
-  *length += more & (unsigned)any;
+  *length += (unsigned)(longer != 0) * more;
+  *found = longer != 0 ? longer : *found;
 }
 
-/* The length of the longest run of set bits: 0 to 64. Without branches, as nobody could foretell
- * them. */
-static inline unsigned ca_bits_longest_run(uint64_t word) {
+/* The length of the longest run of set bits, 0 to 64, and in *at where the lowest of that length
+ * begins; 0 for 0. Without branches, as nobody could foretell them. */
+static inline unsigned ca_bits_longest_run(uint64_t word, unsigned *at) {
   const uint64_t of2 = word & (word >> 1); /* Bit i: 2 set bits begin here. */
   const uint64_t of4 = of2 & (of2 >> 2);
   const uint64_t of8 = of4 & (of4 >> 4);
   const uint64_t of16 = of8 & (of8 >> 8);
   const uint64_t of32 = of16 & (of16 >> 16);
-  uint64_t found = ~UINT64_C(0);
-  unsigned length = 0;
-  ca_bits_lengthen(&found, &length, of32, 32);
+  const uint64_t any32 = (of32 | (0 - of32)) >> 63; /* As a comparison it would be a branch. */
+  uint64_t found = of32 | (any32 - 1);
+  unsigned length = (unsigned)any32 * 32;
   ca_bits_lengthen(&found, &length, of16, 16);
   ca_bits_lengthen(&found, &length, of8, 8);
   ca_bits_lengthen(&found, &length, of4, 4);
   ca_bits_lengthen(&found, &length, of2, 2);
   ca_bits_lengthen(&found, &length, word, 1);
+  *at = ca_bits_lowest(found);
   return length + (~word == 0 ? 1U : 0U);
 }
 

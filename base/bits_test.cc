@@ -129,9 +129,12 @@ TEST(BitsTest, FindsTheLowestRunOfEveryLength) {
   }
 }
 
-TEST(BitsTest, FindsTheLongestRun) {
+TEST(BitsTest, FindsTheLongestRunAndWhereItBegins) {
   for (const std::uint64_t word : Words()) {
-    ASSERT_EQ(ca_bits_longest_run(word), SlowLongest(word)) << std::hex << word;
+    unsigned at = 99;
+    const unsigned length = ca_bits_longest_run(word, &at);
+    ASSERT_EQ(length, SlowLongest(word)) << std::hex << word;
+    ASSERT_EQ(at, length == 0 ? 0 : SlowFindRun(word, length)) << std::hex << word;
   }
 }
 

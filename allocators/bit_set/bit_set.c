@@ -338,7 +338,7 @@ static const ca_allocator_ops recording_ops = {
     .deallocate_recorded = recording_deallocate_recorded,
 };
 
-/* Layout: padding up to a block, the blocks, padding up to a word, borders, the map. */
+/* Layout: padding up to a block, the blocks, padding up to a word, the map, borders. */
 
 static size_t records_bytes(size_t count, ca_sizes sizes) {
   const size_t borders = sizes == CA_SIZES_RECORDED ? border_words(count) * sizeof(uint64_t) : 0;
@@ -369,7 +369,7 @@ static size_t count_for(size_t room, unsigned shift, ca_sizes sizes) {
     return count_below(room >> shift, room, shift, sizes);
   }
   /* Too many at first: all but what an index costs that isn't proportional. */
-  const size_t group = ((size_t)64 << shift) + (sizes == CA_SIZES_RECORDED ? 25 : 17);
+  const size_t group = ((size_t)64 << shift) + (sizes == CA_SIZES_RECORDED ? 18 : 10);
   const size_t groups = quotient(room, group);
   const size_t count = groups * 64 + ((room - groups * group) >> shift);
   return count_below(count < CA_BIT_SET_COUNT_MAX ? count : CA_BIT_SET_COUNT_MAX, room, shift,
@@ -389,14 +389,11 @@ static bool lay_out(ca_bit_set *self, ca_block range, unsigned shift, ca_sizes s
   self->block_shift = shift;
   self->block_size = (size_t)1 << shift;
   self->begin = (char *)range.ptr + padding;
-  uint64_t *records =
+  uint64_t *const records =
       (uint64_t *)(void *)(self->begin + ca_round_up(count << shift, sizeof(uint64_t)));
-  self->borders = NULL;
-  if (sizes == CA_SIZES_RECORDED) {
-    self->borders = records;
-    records += border_words(count);
-  }
   ca_free_map_init(&self->map, records, count);
+  self->borders =
+      sizes == CA_SIZES_RECORDED ? records + ca_free_map_bytes(count) / sizeof *records : NULL;
   return true;
 }
 
@@ -486,6 +483,11 @@ size_t ca_bit_set_live(const ca_bit_set *self) {
 
 /* The invariant. */
 
+static bool levels_are(const ca_run_levels *levels, const ca_run_levels *right) {
+  return levels->count == right->count &&
+         memcmp(levels->begin, right->begin, right->count * sizeof *right->begin) == 0;
+}
+
 static bool is_laid_out(const ca_bit_set *self) {
   ca_bit_set right = {.base = self->base};
   if (!is_usable(self->range, self->block_size) ||
@@ -497,12 +499,10 @@ static bool is_laid_out(const ca_bit_set *self) {
   return self->begin == right.begin && self->block_shift == right.block_shift &&
          self->borders == right.borders && self->map.words == right.map.words &&
          self->map.count == right.map.count && index->sets == right.map.index.sets &&
-         index->lengths == right.map.index.lengths &&
+         index->groups == right.map.index.groups && index->stale == right.map.index.stale &&
          index->word_count == right.map.index.word_count &&
-         index->set_words == right.map.index.set_words &&
-         index->level_count == right.map.index.level_count &&
-         memcmp(index->level_begin, right.map.index.level_begin,
-                index->level_count * sizeof *index->level_begin) == 0;
+         levels_are(&index->level, &right.map.index.level) &&
+         levels_are(&index->stale_level, &right.map.index.stale_level);
 }
 
 static bool front_holds(const ca_bit_set *self) {

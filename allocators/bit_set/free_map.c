@@ -2,21 +2,22 @@
 
 #include <string.h>
 
+/* So many that the words of a group share a cache line, if the storage is aligned to one. */
+static size_t index_words(size_t words) { return (ca_run_index_words(words) + 7) & ~(size_t)7; }
+
 size_t ca_free_map_bytes(size_t count) {
   const size_t words = ca_free_map_word_count(count);
-  return (words + 1 + ca_run_index_words(words)) * sizeof(uint64_t) + words;
+  return (index_words(words) + words + 1) * sizeof(uint64_t);
 }
 
 void ca_free_map_init(ca_free_map *self, void *storage, size_t count) {
   const size_t words = ca_free_map_word_count(count);
-  uint64_t *const sets = (uint64_t *)storage + words + 1;
-  self->words = storage;
+  self->words = (uint64_t *)storage + index_words(words);
   self->count = count;
   self->known = 0;
   self->out = CA_FREE_MAP_NONE;
   self->put = CA_FREE_MAP_NONE;
-  ca_run_index_init(&self->index, sets, NULL, words);
-  self->index.lengths = (unsigned char *)(sets + (CA_RUN_LENGTHS + 1) * self->index.set_words);
+  ca_run_index_init(&self->index, storage, words);
 }
 
 void ca_free_map_reset(ca_free_map *self) {
@@ -33,29 +34,28 @@ static inline uint64_t bits_behind(const ca_free_map *self, size_t word) {
   return CA_UNLIKELY(word + 1 == self->out) ? 0 : self->words[word + 1];
 }
 
-/* The longest run that begins in a word, when the next one is `behind`; cut to 64. */
-static inline unsigned longest_of(uint64_t bits, uint64_t behind) {
-  const unsigned inside = ca_bits_longest_run(bits);
-  const unsigned at_top = ca_bits_run_at_top(bits);
-  unsigned across = at_top + ca_bits_run_at_bottom(behind);
-  across = at_top == 0 ? 0 : across;
-  const unsigned longest = across > inside ? across : inside;
-  return longest < 64 ? longest : 64;
-}
-
-/* What the index has to say of the word. */
-static inline unsigned longest_from(const ca_free_map *self, size_t word) {
-  return CA_UNLIKELY(word == self->out) ? 0
-                                        : longest_of(self->words[word], bits_behind(self, word));
-}
-
+/* What the index has to say of a word: its longest run, and where that begins. One of more than 64
+ * blocks, which goes on in the next word, counts as 64. */
 static inline void settle(ca_free_map *self, size_t word) {
-  ca_run_index_put(&self->index, word, longest_from(self, word));
+  const uint64_t bits = CA_UNLIKELY(word == self->out) ? 0 : self->words[word];
+  unsigned place;
+  const unsigned inside = ca_bits_longest_run(bits, &place);
+  const unsigned at_top = ca_bits_run_at_top(bits);
+  const unsigned reach = at_top + ca_bits_run_at_bottom(bits_behind(self, word));
+  const unsigned across = (reach < 64 ? reach : 64) & (0U - (unsigned)(bits >> 63));
+  const bool is_across = across > inside;
+  ca_run_index_put(&self->index, word, is_across ? across : inside,
+                   is_across ? 64 - at_top : place);
 }
 
-/* Runs that begin in the word before may reach into this one, whose lowest bits have changed. */
+/* Whether runs that begin in the word before may reach into this one. */
+static inline bool reaches(const ca_free_map *self, size_t word) {
+  return self->words[word - (word > 0)] >> 63 & (word > 0);
+}
+
+/* When the lowest bits of the word have changed. */
 static inline void settle_before(ca_free_map *self, size_t word) {
-  if (word > 0 && self->words[word - 1] >> 63) {
+  if (reaches(self, word)) {
     settle(self, word - 1);
   }
 }
@@ -81,8 +81,10 @@ static inline void take_short(ca_free_map *self, size_t first, unsigned length) 
     settle(self, word + 1);
   }
   settle(self, word);
-  if ((~before & ca_bits_low(shift)) == 0) {
-    settle_before(self, word);
+  /* Seldom both at once, so that this is foretold; each alone would be a guess. */
+  const uint64_t taken_below = ~before << 1 << (63 - shift);
+  if (CA_UNLIKELY((taken_below | !reaches(self, word)) == 0)) {
+    settle(self, word - 1);
   }
 }
 
@@ -164,7 +166,8 @@ static size_t word_for_singles(ca_free_map *self) {
   }
   const unsigned shortest = ca_run_index_fitting(&self->index, 1);
   if (shortest != 0) {
-    return ca_run_index_first(&self->index, shortest);
+    const size_t group = ca_run_index_first_group(&self->index, shortest);
+    return ca_run_index_first_in(&self->index, group, shortest);
   }
   if (self->index.known == self->index.word_count) {
     return CA_FREE_MAP_NONE;
@@ -178,7 +181,7 @@ size_t ca_free_map_check_out(ca_free_map *self) {
   const size_t word = word_for_singles(self);
   if (word != CA_FREE_MAP_NONE) {
     self->out = word;
-    ca_run_index_put(&self->index, word, 0);
+    ca_run_index_put(&self->index, word, 0, 0);
     if (self->words[word] & 1) {
       settle_before(self, word);
     }
@@ -257,7 +260,10 @@ static inline size_t find_simple(const ca_free_map *self, unsigned length) {
   if (CA_UNLIKELY(longest == 0)) {
     return CA_FREE_MAP_NONE;
   }
-  return find_within(self, ca_run_index_first(&self->index, longest), length, UINT64_MAX);
+  const size_t group = ca_run_index_first_group(&self->index, longest);
+  __builtin_prefetch(self->words + group * CA_RUN_GROUP); /* While the word is being found. */
+  const size_t word = ca_run_index_first_in(&self->index, group, longest);
+  return word * 64 + ca_run_index_place(&self->index, word);
 }
 
 static size_t find_known(const ca_free_map *self, size_t length, ca_free_map_places places) {
@@ -291,27 +297,11 @@ size_t ca_free_map_find(ca_free_map *self, size_t length, ca_free_map_places pla
 }
 
 size_t ca_free_map_take_known(ca_free_map *self, unsigned length) {
-  const unsigned longest = ca_run_index_fitting(&self->index, length);
-  if (CA_UNLIKELY(longest == 0)) {
-    return CA_FREE_MAP_NONE;
+  const size_t first = find_simple(self, length);
+  if (CA_LIKELY(first != CA_FREE_MAP_NONE)) {
+    take_short(self, first, length);
   }
-  const size_t word = ca_run_index_first(&self->index, longest);
-  const uint64_t bits = self->words[word];
-  const uint64_t behind = bits_behind(self, word);
-  const unsigned at = ca_bits_lowest(ca_bits_run_starts(bits, behind, length));
-  const uint64_t run = ca_bits_low(length);
-  const uint64_t run_behind = run >> 1 >> (63 - at);
-  const uint64_t rest = bits & ~(run << at);
-  self->words[word] = rest;
-  ca_run_index_put(&self->index, word, longest_of(rest, behind & ~run_behind));
-  if (run_behind != 0) {
-    self->words[word + 1] = behind & ~run_behind;
-    settle(self, word + 1);
-  }
-  if (at == 0) {
-    settle_before(self, word);
-  }
-  return word * 64 + at;
+  return first;
 }
 
 bool ca_free_map_all_free(const ca_free_map *self, size_t first, size_t length) {
@@ -332,15 +322,23 @@ size_t ca_free_map_count_free(const ca_free_map *self) {
   return count;
 }
 
+/* Whether what the index has for the word is there, and nothing longer, or it may not know. */
+static bool length_holds(const ca_free_map *self, size_t word) {
+  const uint64_t bits = word == self->out ? 0 : self->words[word];
+  const unsigned said = ca_run_index_length(&self->index, word);
+  const unsigned place = ca_run_index_place(&self->index, word);
+  const bool may_be_less =
+      word != self->out &&
+      (ca_run_index_is_stale(&self->index, word) ||
+       (word + 1 < self->index.known && ca_run_index_is_stale(&self->index, word + 1)));
+  const uint64_t behind = bits_behind(self, word);
+  return (said == 0 || ca_bits_run_starts(bits, behind, said) >> place & 1) &&
+         (said == 64 || may_be_less || ca_bits_run_starts(bits, behind, said + 1) == 0);
+}
+
 static bool lengths_hold(const ca_free_map *self) {
   for (size_t word = 0; word < self->index.known; word++) {
-    const unsigned said = self->index.lengths[word];
-    const unsigned right = longest_from(self, word);
-    const bool may_be_less =
-        word != self->out &&
-        (ca_run_index_is_stale(&self->index, word) ||
-         (word + 1 < self->index.known && ca_run_index_is_stale(&self->index, word + 1)));
-    if (said > right || (said < right && !may_be_less)) {
+    if (!length_holds(self, word)) {
       return false;
     }
   }

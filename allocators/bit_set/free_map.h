@@ -1,8 +1,8 @@
 /* allocators/bit_set/free_map.h - a bit for each of many blocks, set while the block is free, and
  * the index by which a free run of any length is found.
  *
- * Idea        words of 64 bits; for each word the length of the longest free run that begins in it
- *             (it may end in the next word) is kept in a run index: so a run of up to 64 blocks is
+ * Idea        words of 64 bits; for each word the length and the place of the longest free run that
+ *             begins in it (it may end in the next word) are kept in a run index: so a run of up to 64 blocks is
  *             found, or found not to exist, without looking at words that can't hold it. Of a
  *             longer run it is known that its first word has length 64.
  *             Who gives single blocks only marks their word as stale: its length is put right when
@@ -14,7 +14,7 @@
  *             single block back. put: O(1), seldom O(log64 words). Longer runs: O(length / 64 +
  *             log64 words). find of a longer or a specially aligned run: the areas that are long
  *             enough for its first word are visited in turn, O(length / 64) each.
- * Overhead    2 bits a block and 9 bits a word of 64 blocks.
+ * Overhead    a bit a block, and 25 1/7 bits a word of 64 blocks.
  * Threads     not thread-safe.
  */
 #ifndef CONTEXT_ALLOCATOR_ALLOCATORS_BIT_SET_FREE_MAP_H_
@@ -34,10 +34,10 @@ extern "C" {
  * Blocks from `known` on are free, and nothing is written about them. In the words that the index
  * knows a block's bit is set iff it is free, and bits from `count` on are 0; the word behind them
  * is 0, and so is the one behind the last word. `out` is the word checked out, known, or
- * CA_FREE_MAP_NONE. `put` is a stale word or CA_FREE_MAP_NONE. The index has for each word, but 0
- * for `out`, the length of the longest run of
- * set bits that begins in it and ends in it or in the next one, where the bits of `out` count as 0,
- * cut to 64; or less, if the word or the next one is stale. */
+ * CA_FREE_MAP_NONE. `put` is a stale word or CA_FREE_MAP_NONE. The index has for each word the
+ * length and the place of a run of set bits that begins in it and ends in it or in the next one,
+ * where the bits of `out` count as 0: of the longest one, cut to 64; or of a shorter one, if the
+ * word or the next one is stale. */
 typedef struct ca_free_map {
   uint64_t *words; /* word_count and one more. */
   size_t known;
@@ -59,7 +59,7 @@ static inline size_t ca_free_map_word_count(size_t count) { return (count + 63) 
 /* Bytes that the map needs for `count` blocks. Requires 0 < count <= 2^32. */
 size_t ca_free_map_bytes(size_t count);
 
-/* Lays the map over `storage`, 8-byte aligned, which stays the caller's, and writes nothing there.
+/* Lays the map over `storage`, 8-byte aligned, better 64, which stays the caller's, and writes nothing there.
  * reset() comes next. */
 void ca_free_map_init(ca_free_map *self, void *storage, size_t count);
 
@@ -67,8 +67,9 @@ void ca_free_map_init(ca_free_map *self, void *storage, size_t count);
 void ca_free_map_reset(ca_free_map *self);
 
 /* The first block of a free run of `length` blocks, or CA_FREE_MAP_NONE iff there is none; blocks of
- * the word checked out are not looked at. Of runs that serve equally well it takes the lowest in the
- * words whose longest run is shortest. Requires length > 0. */
+ * the word checked out are not looked at. Of runs that serve it takes one in the words whose longest
+ * run is shortest, in the lowest of these; if it may be anywhere and is of up to 64 blocks, where
+ * that longest run begins. Requires length > 0. */
 size_t ca_free_map_find(ca_free_map *self, size_t length, ca_free_map_places places);
 
 /* find() and take() of up to 64 blocks, but none also where find() would have had to look further

@@ -57,22 +57,25 @@ TEST(WordsTest, NextFindsTheLowestBitFromAnyPlaceOn) {
 
 struct Index {
   explicit Index(std::size_t words)
-      : sets(ca_run_index_words(words), 0xABABABABABABABAB), lengths(words, 0xAB), words(words) {
-    ca_run_index_init(&index, sets.data(), lengths.data(), words);
+      : storage(ca_run_index_words(words), 0xABABABABABABABAB), words(words) {
+    ca_run_index_init(&index, storage.data(), words);
   }
   void Extend(std::size_t more, unsigned length) {
     ca_run_index_extend(&index, more, length);
     model.resize(model.size() + more, length);
+    places.resize(model.size());
     stale.resize(model.size());
   }
   void Reset() {
     ca_run_index_reset(&index);
     model.clear();
+    places.clear();
     stale.clear();
   }
-  void Put(std::size_t word, unsigned length) {
-    ca_run_index_put(&index, word, length);
+  void Put(std::size_t word, unsigned length, unsigned place = 0) {
+    ca_run_index_put(&index, word, length, place);
     model[word] = length;
+    places[word] = place;
   }
   void MarkStale(std::size_t word) {
     ca_run_index_mark_stale(&index, word);
@@ -97,16 +100,19 @@ struct Index {
     }
     return best;
   }
-  std::vector<std::uint64_t> sets;
-  std::vector<unsigned char> lengths;
+  std::size_t First(unsigned length) const {
+    return ca_run_index_first_in(&index, ca_run_index_first_group(&index, length), length);
+  }
+  std::vector<std::uint64_t> storage;
   std::size_t words;
   std::vector<unsigned> model;
+  std::vector<unsigned> places;
   std::vector<bool> stale;
   ca_run_index index;
 };
 
 TEST(RunIndexTest, AgreesWithAListOfLengths) {
-  for (const std::size_t words : {1, 2, 63, 64, 65, 200, 4096, 4097, 9000}) {
+  for (const std::size_t words : {1, 2, 7, 8, 9, 63, 64, 65, 200, 511, 512, 513, 4097, 33000}) {
     SCOPED_TRACE(words);
     std::mt19937 random(static_cast<unsigned>(words));
     Index index(words);
@@ -120,7 +126,11 @@ TEST(RunIndexTest, AgreesWithAListOfLengths) {
       }
       const std::size_t known = index.model.size();
       const std::size_t word = random() % 3 == 0 ? known - 1 : random() % known;
-      index.Put(word, random() % 65);
+      index.Put(word, random() % 65, random() % 64);
+      for (const std::size_t at : {word, random() % known}) {
+        ASSERT_EQ(ca_run_index_length(&index.index, at), index.model[at]);
+        ASSERT_EQ(ca_run_index_place(&index.index, at), index.places[at]);
+      }
       if (random() % 3 == 0) index.MarkStale(random() % known);
       if (random() % 4 == 0) {
         ASSERT_EQ(ca_run_index_take_stale(&index.index), index.TakeStale());
@@ -131,7 +141,7 @@ TEST(RunIndexTest, AgreesWithAListOfLengths) {
       ASSERT_EQ(ca_run_index_next(&index.index, length, from), index.Next(length, from));
       ASSERT_EQ(ca_run_index_next(&index.index, length, words), CA_RUN_INDEX_NONE);
       const unsigned used = index.Fitting(1);
-      if (used != 0) ASSERT_EQ(ca_run_index_first(&index.index, used), index.Next(used, 0));
+      if (used != 0) ASSERT_EQ(index.First(used), index.Next(used, 0));
       if (step % 20 == 0) ASSERT_TRUE(ca_run_index_check(&index.index));
     }
     ASSERT_TRUE(ca_run_index_check(&index.index));
@@ -169,22 +179,51 @@ TEST(RunIndexTest, CheckFindsEveryKindOfDamage) {
     EXPECT_TRUE(ca_run_index_check(&index.index));
     return found;
   };
-  std::uint64_t *const set = index.sets.data() + 3 * index.index.set_words;  // Of length 3.
-  std::uint64_t *const stale = index.sets.data();
-  EXPECT_TRUE(damaged([&] { set[0] ^= 1; }, [&] { set[0] ^= 1; }));
-  EXPECT_TRUE(damaged([&] { set[1] ^= 64; }, [&] { set[1] ^= 64; }));
-  EXPECT_TRUE(damaged([&] { set[3] |= 1ULL << 63; }, [&] { set[3] &= ~(1ULL << 63); }));
-  EXPECT_TRUE(damaged([&] { set[index.index.set_words - 1] ^= 1; },
-                      [&] { set[index.index.set_words - 1] ^= 1; }));
-  EXPECT_TRUE(damaged([&] { stale[0] ^= 1; }, [&] { stale[0] ^= 1; }));
-  EXPECT_TRUE(damaged([&] { stale[2] ^= 1 << 30; }, [&] { stale[2] ^= 1 << 30; }));
-  EXPECT_TRUE(damaged([&] { index.lengths[70] = 4; }, [&] { index.lengths[70] = 3; }));
-  EXPECT_TRUE(damaged([&] { index.lengths[70] = 255; }, [&] { index.lengths[70] = 3; }));
+  std::uint64_t *const set = index.index.sets + 3 - 1;  // Of length 3: word 9 of the groups.
+  std::uint64_t *const other = index.index.sets + 4 - 1;
+  std::uint64_t *const stale = index.index.stale;
+  ca_run_group *const groups = index.index.groups;
+  const auto flips = [&damaged](std::uint64_t &word, std::uint64_t bits) {
+    return damaged([&] { word ^= bits; }, [&] { word ^= bits; });
+  };
+  EXPECT_TRUE(flips(set[0], 1)) << "a group without the length";
+  EXPECT_TRUE(flips(set[0], 1 << 8)) << "and one with it: word 70 is in group 8";
+  EXPECT_TRUE(flips(set[0], 1ULL << 63)) << "beyond the known";
+  EXPECT_TRUE(flips(stale[2], 1 << 2));
+  EXPECT_TRUE(flips(stale[2], 1 << 30)) << "beyond the known";
+  EXPECT_TRUE(flips(stale[3 + 1], 1)) << "a summary";
+  EXPECT_TRUE(flips(groups[8].lengths, UINT64_C(7) << 48)) << "3 to 4";
+  EXPECT_TRUE(flips(groups[8].lengths, UINT64_C(0xFC) << 48)) << "3 to 255";
+  EXPECT_TRUE(flips(groups[18].lengths, UINT64_C(1) << 48)) << "beyond the known";
+  EXPECT_TRUE(damaged([&] { groups[8].places[6] = 64; }, [&] { groups[8].places[6] = 0; }));
   EXPECT_TRUE(damaged([&] { index.index.used ^= 4; }, [&] { index.index.used ^= 4; }));
   EXPECT_TRUE(damaged([&] { index.index.used ^= 1; }, [&] { index.index.used ^= 1; }));
-  EXPECT_TRUE(damaged([&] { index.index.written ^= 4; }, [&] { index.index.written ^= 4; }));
   EXPECT_TRUE(damaged([&] { index.index.known = 149; }, [&] { index.index.known = 150; }));
   EXPECT_TRUE(damaged([&] { index.index.known = 999; }, [&] { index.index.known = 150; }));
+  other[0] ^= 1;  // Garbage: no word has the length, and one level is all there is.
+  EXPECT_TRUE(ca_run_index_check(&index.index));
+  index.Put(3, 4);
+  EXPECT_TRUE(ca_run_index_check(&index.index)) << "it's gone once a word has it";
+}
+
+TEST(RunIndexTest, CheckFindsDamageInTheLevelsAbove) {
+  Index index(64 * 8 * 3);
+  index.Extend(64 * 8 * 2, 64);
+  index.Put(700, 3);
+  ASSERT_EQ(index.index.level.count, 2U);
+  ASSERT_TRUE(ca_run_index_check(&index.index));
+  const auto found = [&index](unsigned level, std::size_t at, unsigned length, std::uint64_t bits) {
+    const std::size_t word = (index.index.level.begin[level] + at) * CA_RUN_LENGTHS + length - 1;
+    index.index.sets[word] ^= bits;
+    const bool holds = ca_run_index_check(&index.index);
+    index.index.sets[word] ^= bits;
+    return !holds && ca_run_index_check(&index.index);
+  };
+  EXPECT_TRUE(found(0, 1, 3, 1));
+  EXPECT_TRUE(found(0, 1, 4, 1)) << "a length that no word has";
+  EXPECT_TRUE(found(1, 0, 3, 1));
+  EXPECT_TRUE(found(1, 0, 3, 2));
+  EXPECT_FALSE(found(1, 0, 4, 2)) << "garbage, and known to be";
 }
 
 // A map, and a plain vector of which block is free.

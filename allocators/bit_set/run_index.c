@@ -5,126 +5,151 @@
 #include "allocators/bit_set/words.h"
 
 static size_t words_for(size_t bits) { return (bits + 63) / 64; }
+static size_t groups_for(size_t words) { return (words + CA_RUN_GROUP - 1) / CA_RUN_GROUP; }
 
-/* length: 0 for the stale words. */
-static uint64_t *set_of(const ca_run_index *self, unsigned length) {
-  return self->sets + length * self->set_words;
-}
-
-static size_t words_per_set(size_t word_count) {
+/* Of a set of up to `bits` things, how many words all levels have. */
+static size_t lay_out(ca_run_levels *levels, size_t bits) {
   size_t total = 0;
-  size_t level = word_count;
-  do {
-    level = words_for(level);
-    total += level;
-  } while (level > 1);
+  levels->count = 0;
+  while (bits > 1) {
+    bits = words_for(bits);
+    levels->begin[levels->count++] = (uint32_t)total;
+    total += bits;
+  }
   return total;
 }
 
-size_t ca_run_index_words(size_t word_count) {
-  return (CA_RUN_LENGTHS + 1) * words_per_set(word_count);
+/* Stale words have one level even if there's only one word. */
+static size_t lay_out_stale(ca_run_levels *levels, size_t words) {
+  return lay_out(levels, words > 1 ? words : 2);
 }
 
-void ca_run_index_init(ca_run_index *self, uint64_t *sets, unsigned char *lengths,
-                       size_t word_count) {
-  self->sets = sets;
-  self->lengths = lengths;
+size_t ca_run_index_words(size_t word_count) {
+  ca_run_levels levels;
+  const size_t stale = lay_out_stale(&levels, word_count);
+  const size_t groups = groups_for(word_count);
+  return lay_out(&levels, groups) * CA_RUN_LENGTHS +
+         groups * (sizeof(ca_run_group) / sizeof(uint64_t)) + stale;
+}
+
+void ca_run_index_init(ca_run_index *self, uint64_t *storage, size_t word_count) {
+  const size_t groups = groups_for(word_count);
+  self->sets = storage;
+  self->groups = (ca_run_group *)(void *)(storage + lay_out(&self->level, groups) * CA_RUN_LENGTHS);
+  self->stale = (uint64_t *)(void *)(self->groups + groups);
   self->used = 0;
-  self->written = 0;
   self->known = 0;
   self->word_count = word_count;
-  self->level_count = 0;
-  size_t total = 0;
-  size_t level = word_count;
-  do {
-    self->level_begin[self->level_count++] = (uint32_t)total;
-    level = words_for(level);
-    total += level;
-  } while (level > 1);
-  self->set_words = total;
+  lay_out_stale(&self->stale_level, word_count);
 }
 
-/* Sets that hold something now are garbage from here on; empty ones stay clean. */
 void ca_run_index_reset(ca_run_index *self) {
-  self->written &= ~self->used;
   self->used = 0;
   self->known = 0;
 }
 
-/* Takes the word out of the set, if it `was` in it (1 or 0); 1 if the set is empty now. */
-static inline uint64_t set_remove(const ca_run_index *self, uint64_t *set, size_t word,
-                                  uint64_t was) {
-  for (unsigned level = 0; level < self->level_count; level++) {
-    uint64_t *const at = set + self->level_begin[level] + word / 64;
-    const uint64_t rest = *at & ~(was << (word % 64));
-    *at = rest;
-    was &= rest == 0;
-    word /= 64;
-  }
-  return was;
+/* Word `at` of a level of the set of this length; of length 0, which has none, it's that of 64. */
+static inline uint64_t *set_word(const ca_run_index *self, unsigned level, size_t at,
+                                 unsigned length) {
+  return self->sets + (self->level.begin[level] + at) * CA_RUN_LENGTHS + ((length - 1) & 63);
 }
 
-/* Puts the word into the set, or not (1 or 0). */
-static inline void set_add(const ca_run_index *self, uint64_t *set, size_t word, uint64_t is) {
-  for (unsigned level = 0; level < self->level_count; level++) {
-    set[self->level_begin[level] + word / 64] |= is << (word % 64);
-    word /= 64;
-  }
-}
-
-/* A set that was never used since the index was reset holds whatever the memory held. */
-static uint64_t *written_set(ca_run_index *self, unsigned length) {
-  const uint64_t bit = UINT64_C(1) << (length - 1);
-  uint64_t *const set = set_of(self, length);
-  if ((self->written & bit) == 0) {
-    memset(set, 0, self->set_words * sizeof *set);
-    self->written |= bit;
-  }
-  return set;
+/* All bits set if the length is in use: else its sets' words may be garbage, and mean 0. */
+static inline uint64_t used_mask(const ca_run_index *self, unsigned length) {
+  return (uint64_t)0 - (self->used >> ((length - 1) & 63) & 1);
 }
 
 /* Without branches on the lengths and on what the sets hold, which nobody could foretell: a word
- * without a free run leaves or joins no set, but set 0 is written as it was. */
+ * without a free run leaves or joins no set, but one is written as it was. */
 void ca_run_index_move(ca_run_index *self, size_t word, unsigned length) {
-  const unsigned before = self->lengths[word];
-  const uint64_t was = before != 0;
-  const uint64_t is = length != 0;
-  uint64_t *const to = length == 0 ? self->sets : written_set(self, length);
-  const uint64_t empty = set_remove(self, set_of(self, before), word, was);
-  set_add(self, to, word, is);
-  self->lengths[word] = (unsigned char)length;
-  self->used &= ~(empty << ((before - 1) & 63));
-  self->used |= is << ((length - 1) & 63);
+  const size_t group = word / CA_RUN_GROUP;
+  const unsigned shift = word % CA_RUN_GROUP * 8;
+  const uint64_t bytes = self->groups[group].lengths;
+  const unsigned before = bytes >> shift & 0xFF;
+  const uint64_t others = ca_run_index_bytes_of(bytes, before) & ~(UINT64_C(0x80) << shift);
+  uint64_t leaves = (before != 0) & (others == 0);
+  const uint64_t joins = length != 0;
+  self->groups[group].lengths = bytes ^ (uint64_t)(before ^ length) << shift;
+  const uint64_t mask = used_mask(self, length);
+  size_t at = group;
+  for (unsigned level = 0; level < self->level.count; level++) {
+    uint64_t *const from = set_word(self, level, at / 64, before);
+    const uint64_t rest = *from & ~(leaves << (at % 64));
+    *from = rest;
+    uint64_t *const to = set_word(self, level, at / 64, length);
+    *to = (*to & mask) | joins << (at % 64);
+    leaves &= rest == 0;
+    at /= 64;
+  }
+  self->used &= ~(leaves << ((before - 1) & 63));
+  self->used |= joins << ((length - 1) & 63);
+}
+
+/* Bits [first, end) of one word. */
+static inline uint64_t bits_between(size_t first, size_t end) {
+  return first >= end ? 0 : ca_bits_low((unsigned)end) & ~ca_bits_low((unsigned)first);
+}
+
+/* Bits [first, end) of many words: those in word `at`. */
+static inline uint64_t bits_in(size_t at, size_t first, size_t end) {
+  return bits_between(first > at * 64 ? first - at * 64 : 0,
+                      end < at * 64 + 64 ? end - at * 64 : 64);
+}
+
+static void write_lengths(ca_run_index *self, size_t first, size_t end, unsigned length) {
+  for (size_t group = first / CA_RUN_GROUP; group < groups_for(end); group++) {
+    if (group * CA_RUN_GROUP >= first) {
+      self->groups[group] = (ca_run_group){.lengths = 0};
+    }
+    self->groups[group].lengths |=
+        bits_in(group, first * 8, end * 8) & length * UINT64_C(0x0101010101010101);
+  }
+}
+
+/* What was never told of the sets' words, below their last level, and of the stale ones'. */
+static void clear_fresh(ca_run_index *self, size_t first, size_t end) {
+  size_t from = groups_for(first);
+  size_t to = groups_for(end);
+  for (unsigned level = 0; level + 1 < self->level.count; level++) {
+    from = words_for(from);
+    to = words_for(to);
+    memset(set_word(self, level, from, 1), 0, (to - from) * CA_RUN_LENGTHS * sizeof(uint64_t));
+  }
+  from = first;
+  to = end;
+  for (unsigned level = 0; level < self->stale_level.count; level++) {
+    from = words_for(from);
+    to = words_for(to);
+    ca_words_fill(self->stale + self->stale_level.begin[level], from, to, 0);
+  }
 }
 
 void ca_run_index_extend(ca_run_index *self, size_t words, unsigned length) {
-  size_t fresh = self->known; /* Of each level, what nothing was told of; */
-  size_t first = fresh;       /* what the words stand below; */
-  size_t end = fresh + words; /* and what comes after them. */
-  uint64_t *const set = length == 0 ? NULL : written_set(self, length);
-  memset(self->lengths + first, (int)length, words);
+  const size_t end = self->known + words;
+  clear_fresh(self, self->known, end);
+  write_lengths(self, self->known, end, length);
+  size_t first = self->known / CA_RUN_GROUP;
+  size_t last = (end - 1) / CA_RUN_GROUP;
   self->known = end;
-  for (unsigned level = 0; level < self->level_count; level++) {
-    uint64_t *const stale = self->sets + self->level_begin[level];
-    fresh = words_for(fresh);
-    for (size_t i = fresh; i < words_for(end); i++) {
-      stale[i] = 0;
-    }
-    if (set != NULL) {
-      ca_words_set(set + self->level_begin[level], first, end - first);
+  if (length == 0) {
+    return;
+  }
+  const uint64_t mask = used_mask(self, length);
+  for (unsigned level = 0; level < self->level.count; level++) {
+    for (size_t at = first / 64; at <= last / 64; at++) {
+      uint64_t *const to = set_word(self, level, at, length);
+      *to = (*to & mask) | bits_in(at, first, last + 1);
     }
     first /= 64;
-    end = words_for(end);
+    last /= 64;
   }
-  if (set != NULL) {
-    self->used |= UINT64_C(1) << (length - 1);
-  }
+  self->used |= UINT64_C(1) << (length - 1);
 }
 
 void ca_run_index_mark_stale_above(ca_run_index *self, size_t word) {
-  for (unsigned level = 1; level < self->level_count; level++) {
+  for (unsigned level = 1; level < self->stale_level.count; level++) {
     word /= 64;
-    uint64_t *const at = self->sets + self->level_begin[level] + word / 64;
+    uint64_t *const at = self->stale + self->stale_level.begin[level] + word / 64;
     const uint64_t before = *at;
     *at = before | UINT64_C(1) << (word % 64);
     if (before != 0) {
@@ -134,36 +159,46 @@ void ca_run_index_mark_stale_above(ca_run_index *self, size_t word) {
 }
 
 size_t ca_run_index_take_stale(ca_run_index *self) {
-  if (self->known == 0 || self->sets[self->set_words - 1] == 0) {
+  const ca_run_levels *const levels = &self->stale_level;
+  unsigned level = levels->count - 1;
+  if (self->known == 0 || self->stale[levels->begin[level]] == 0) {
     return CA_RUN_INDEX_NONE;
   }
-  const size_t word = ca_run_index_first(self, 0);
-  set_remove(self, self->sets, word, 1);
+  size_t word = ca_bits_lowest(self->stale[levels->begin[level]]);
+  while (level-- > 0) {
+    word = word * 64 + ca_bits_lowest(self->stale[levels->begin[level] + word]);
+  }
+  size_t at = word;
+  for (level = 0; level < levels->count; level++) {
+    uint64_t *const of = self->stale + levels->begin[level] + at / 64;
+    *of = ca_bits_clear_lowest(*of);
+    if (*of != 0) {
+      break;
+    }
+    at /= 64;
+  }
   return word;
 }
 
-size_t ca_run_index_first(const ca_run_index *self, unsigned length) {
-  const uint64_t *const set = set_of(self, length);
+size_t ca_run_index_first_group(const ca_run_index *self, unsigned length) {
   size_t at = 0;
-  for (unsigned level = self->level_count; level-- > 0;) {
-    at = at * 64 + ca_bits_lowest(set[self->level_begin[level] + at]);
+  for (unsigned level = self->level.count; level-- > 0;) {
+    at = at * 64 + ca_bits_lowest(*set_word(self, level, at, length));
   }
   return at;
 }
 
-size_t ca_run_index_next(const ca_run_index *self, unsigned length, size_t from) {
-  if ((self->used >> (length - 1) & 1) == 0) {
-    return CA_RUN_INDEX_NONE;
-  }
-  const uint64_t *const set = set_of(self, length);
-  size_t bits = self->word_count; /* Of the level. */
+/* The lowest group at or above `from` that has a word of this length, which is in use. */
+static size_t next_group(const ca_run_index *self, unsigned length, size_t from) {
+  size_t bits = groups_for(self->known); /* Of the level. */
   unsigned level = 0;
   uint64_t rest = 0;
-  while (from < bits) { /* Up, to the first word that has a bit at or above `from` .. */
-    rest = set[self->level_begin[level] + from / 64] & UINT64_MAX << (from % 64);
-    if (rest != 0 || ++level == self->level_count) {
+  while (from < bits && level < self->level.count) { /* Up, to the first word that has a bit .. */
+    rest = *set_word(self, level, from / 64, length) & UINT64_MAX << (from % 64);
+    if (rest != 0) {
       break;
     }
+    level++;
     from = from / 64 + 1;
     bits = words_for(bits);
   }
@@ -171,20 +206,88 @@ size_t ca_run_index_next(const ca_run_index *self, unsigned length, size_t from)
     return CA_RUN_INDEX_NONE;
   }
   size_t at = from / 64 * 64 + ca_bits_lowest(rest);
-  while (level-- > 0) { /* .. and down to its lowest word. */
-    at = at * 64 + ca_bits_lowest(set[self->level_begin[level] + at]);
+  while (level-- > 0) { /* .. and down to its lowest group. */
+    at = at * 64 + ca_bits_lowest(*set_word(self, level, at, length));
   }
   return at;
 }
 
-/* `known` things stand below the lowest level: of a set without garbage all that it may have. */
-static bool summaries_agree(const ca_run_index *self, const uint64_t *set, size_t known) {
-  size_t below = words_for(known);
-  for (unsigned level = 1; level < self->level_count; level++) {
-    for (size_t i = 0; i < words_for(below) * 64; i++) {
-      const bool summary = set[self->level_begin[level] + i / 64] >> (i % 64) & 1;
-      if (summary != (i < below && set[self->level_begin[level - 1] + i] != 0)) {
+size_t ca_run_index_next(const ca_run_index *self, unsigned length, size_t from) {
+  if (from >= self->known || (self->used >> (length - 1) & 1) == 0) {
+    return CA_RUN_INDEX_NONE;
+  }
+  const size_t group = from / CA_RUN_GROUP;
+  const uint64_t here = ca_run_index_bytes_of(self->groups[group].lengths, length) &
+                        UINT64_MAX << (from % CA_RUN_GROUP * 8);
+  if (here != 0) {
+    return group * CA_RUN_GROUP + ca_bits_lowest(here) / 8;
+  }
+  const size_t next = next_group(self, length, group + 1);
+  return next == CA_RUN_INDEX_NONE ? CA_RUN_INDEX_NONE : ca_run_index_first_in(self, next, length);
+}
+
+static bool lengths_are_right(const ca_run_index *self) {
+  for (size_t word = 0; word < groups_for(self->known) * CA_RUN_GROUP; word++) {
+    if (ca_run_index_length(self, word) > (word < self->known ? CA_RUN_LENGTHS : 0U) ||
+        (word < self->known && ca_run_index_place(self, word) >= 64)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool group_has(const ca_run_index *self, size_t group, unsigned length) {
+  return ca_run_index_bytes_of(self->groups[group].lengths, length) != 0;
+}
+
+/* Whether any word has the length, and its set's lowest level says which groups. */
+static bool groups_agree(const ca_run_index *self, unsigned length, bool *any) {
+  const size_t groups = groups_for(self->known);
+  for (size_t group = 0; group < groups; group++) {
+    *any |= group_has(self, group, length);
+  }
+  if (!*any || self->level.count == 0) {
+    return true;
+  }
+  for (size_t group = 0; group < words_for(groups) * 64; group++) {
+    const bool said = *set_word(self, 0, group / 64, length) >> (group % 64) & 1;
+    if (said != (group < groups && group_has(self, group, length))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Whether each bit of a level says if the word below it isn't 0. `below`: how many words that are
+ * known there. */
+static bool summary_agrees(const uint64_t *level, const uint64_t *under, size_t stride,
+                           size_t below) {
+  for (size_t i = 0; i < words_for(below) * 64; i++) {
+    const bool said = level[i / 64 * stride] >> (i % 64) & 1;
+    if (said != (i < below && under[i * stride] != 0)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool set_agrees(const ca_run_index *self, unsigned length) {
+  bool any = false;
+  if (!groups_agree(self, length, &any) || any != (self->used >> (length - 1) & 1)) {
+    return false;
+  }
+  size_t below = words_for(groups_for(self->known));
+  for (unsigned level = 0; level + 1 < self->level.count; level++) {
+    if (any) {
+      if (!summary_agrees(set_word(self, level + 1, 0, length), set_word(self, level, 0, length),
+                          CA_RUN_LENGTHS, below)) {
         return false;
+      }
+    } else {
+      for (size_t at = 0; at < below; at++) {
+        if (*set_word(self, level, at, length) != 0) {
+          return false;
+        }
       }
     }
     below = words_for(below);
@@ -192,50 +295,36 @@ static bool summaries_agree(const ca_run_index *self, const uint64_t *set, size_
   return true;
 }
 
-static bool members_have_length(const ca_run_index *self, unsigned length, size_t *members) {
-  const uint64_t *const set = set_of(self, length);
-  for (size_t i = 0; i < words_for(self->word_count); i++) {
-    for (uint64_t rest = set[i]; rest != 0; rest = ca_bits_clear_lowest(rest)) {
-      const size_t word = i * 64 + ca_bits_lowest(rest);
-      if (word >= self->known || self->lengths[word] != length) {
-        return false;
-      }
-      (*members)++;
+static bool stale_agree(const ca_run_index *self) {
+  const size_t last = words_for(self->known) - 1;
+  if ((self->stale[last] & ~ca_bits_low((unsigned)((self->known - 1) % 64) + 1)) != 0) {
+    return false;
+  }
+  size_t below = last + 1;
+  for (unsigned level = 0; level + 1 < self->stale_level.count; level++) {
+    if (!summary_agrees(self->stale + self->stale_level.begin[level + 1],
+                        self->stale + self->stale_level.begin[level], 1, below)) {
+      return false;
     }
+    below = words_for(below);
   }
   return true;
 }
 
-static bool stale_are_known(const ca_run_index *self) {
-  const size_t last = words_for(self->known) - 1;
-  const unsigned tail = (unsigned)((self->known - 1) % 64) + 1;
-  return (self->sets[last] & ~ca_bits_low(tail)) == 0 &&
-         summaries_agree(self, self->sets, self->known);
-}
-
 bool ca_run_index_check(const ca_run_index *self) {
-  size_t members = 0;
-  size_t expected = 0;
-  if ((self->used & ~self->written) != 0 || self->known > self->word_count ||
-      (self->known > 0 && !stale_are_known(self))) {
+  if (self->known > self->word_count) {
+    return false;
+  }
+  if (self->known == 0) {
+    return self->used == 0;
+  }
+  if (!lengths_are_right(self) || !stale_agree(self)) {
     return false;
   }
   for (unsigned length = 1; length <= CA_RUN_LENGTHS; length++) {
-    if ((self->written >> (length - 1) & 1) == 0) {
-      continue;
-    }
-    const bool used = self->used >> (length - 1) & 1;
-    const uint64_t *const set = set_of(self, length);
-    if (used != (set[self->set_words - 1] != 0) || !summaries_agree(self, set, self->word_count) ||
-        !members_have_length(self, length, &members)) {
+    if (!set_agrees(self, length)) {
       return false;
     }
   }
-  for (size_t word = 0; word < self->known; word++) {
-    if (self->lengths[word] > CA_RUN_LENGTHS) {
-      return false;
-    }
-    expected += self->lengths[word] != 0;
-  }
-  return members == expected;
+  return true;
 }

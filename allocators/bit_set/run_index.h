@@ -1,15 +1,19 @@
 /* allocators/bit_set/run_index.h - which words of a bit set hold a free run of which length.
  *
- * Idea        each word has a length from 0 to 64: of the longest free run that begins in it. For
- *             each length from 1 there is a set of the words that have it, with summaries above:
- *             a word of 64 bits over 64 words over 64 words ... up to one word; and one mask of the
- *             lengths that any word has. So the smallest length that serves a request is one
+ * Idea        each word has a length from 0 to 64, of the longest free run that begins in it, and
+ *             the place where that begins. The lengths of eight neighbouring words, a group, stand
+ *             in one word and are compared at once; the places beside them. For each length from 1 there is a set of the groups that have it, with
+ *             summaries above: a bit for each 64 of what is below, up to one word; and one mask of
+ *             the lengths that any word has. So the smallest length that serves a request is one
  *             tzcnt, and a word of that length one tzcnt per level: nothing is scanned.
- *             One more such set, number 0, holds the stale words: those whose length may have
- *             become longer since it was put.
+ *             The same places of all 64 sets are neighbours: a word whose length changes by a
+ *             little leaves one set and joins another in the same cache line. Of 2^20 blocks the
+ *             whole index has 51 KiB.
+ *             One more set, of words, holds the stale ones: those whose length may have become
+ *             longer since it was put.
  * Cost        put, first, mark, take: O(log64 words). next: O(log64 words). reset: O(1). extend:
- *             O(words / 64). A set's memory is first written when its length is first met.
- * Overhead    65 bits and a byte a word, and 1/63 of it for the summaries.
+ *             O(words).
+ * Overhead    25 bits a word, and 1/63 of 9 of these for the summaries.
  * Threads     not thread-safe.
  */
 #ifndef CONTEXT_ALLOCATOR_ALLOCATORS_BIT_SET_RUN_INDEX_H_
@@ -26,47 +30,71 @@
 extern "C" {
 #endif
 
-enum { CA_RUN_LENGTHS = 64, CA_RUN_LEVELS = 6 };
+enum { CA_RUN_LENGTHS = 64, CA_RUN_LEVELS = 6, CA_RUN_GROUP = 8 };
 
 /* No word; as a result: there is none. */
 #define CA_RUN_INDEX_NONE SIZE_MAX
 
-/* Invariant: known <= word_count; lengths[w] <= 64 for each word w below `known`; w is in the set of
- * lengths[w], and in no other but perhaps number 0, if that isn't 0; nothing from `known` on is in
- * a set; bit i of each level above the lowest is set iff word i of the level below is not 0; bit
- * n - 1 of `used` is set iff the set of length n isn't empty; used & ~written == 0. Of set 0 only
- * the words over words below `known` hold no garbage. */
+/* Of a set with summaries: level k begins at its word begin[k]; the last level is one word. */
+typedef struct ca_run_levels {
+  uint32_t begin[CA_RUN_LEVELS];
+  unsigned count;
+} ca_run_levels;
+
+/* Of each word of a group its length, word i's in bits 8 i to 8 i + 7, and its place. */
+typedef struct ca_run_group {
+  uint64_t lengths;
+  unsigned char places[CA_RUN_GROUP];
+} ca_run_group;
+
+/* Invariant: known <= word_count; each word below `known` has a length of at most 64 and a
+ * place below 64, and lengths beyond it in the last group that a known word is in are 0. Bit n - 1 of `used` is set iff a word
+ * has length n > 0; then the lowest level of set n has exactly the groups with such a word, and bit
+ * i of each level above is set iff word i of the level below isn't 0. The sets of other lengths
+ * hold nothing in the levels that have a summary, as far as known groups are concerned, and garbage
+ * in the last one. Levels: none where one group holds all words; then `used` says it all.
+ * Likewise the stale words, all of them known, whose last level holds no garbage if a word is
+ * known. */
 typedef struct ca_run_index {
-  uint64_t *sets;                      /* The 65 sets, one after the other. */
-  unsigned char *lengths;              /* One a word. */
-  uint64_t used;                       /* Lengths that a word has: bit n - 1 for length n. */
-  uint64_t written;                    /* Lengths whose sets hold no garbage. */
-  size_t known;                        /* Words that have a length. */
-  size_t word_count;                   /* Words that there may be. */
-  size_t set_words;                    /* Words of a set, all levels together. */
-  uint32_t level_begin[CA_RUN_LEVELS]; /* Of level k, its first word in a set. */
-  unsigned level_count;
+  uint64_t *sets; /* Of each level, the words 0 of the sets 1 to 64, their words 1 .. */
+  ca_run_group *groups;
+  uint64_t *stale;     /* A bit a word, and the levels above. */
+  uint64_t used;       /* Lengths that a word has: bit n - 1 for length n. */
+  size_t known;        /* Words that have a length. */
+  size_t word_count;   /* Words that there may be. */
+  ca_run_levels level; /* Of each of `sets`. */
+  ca_run_levels stale_level;
 } ca_run_index;
 
-/* Words that `sets` needs for word_count words. Requires word_count <= 2^31. */
+/* Words of storage for word_count words. Requires word_count <= 2^31. */
 size_t ca_run_index_words(size_t word_count);
 
-/* Lays the index over `sets` (ca_run_index_words() words) and `lengths` (word_count bytes), which
- * stay the caller's. No word is known. */
-void ca_run_index_init(ca_run_index *self, uint64_t *sets, unsigned char *lengths,
-                       size_t word_count);
+/* Lays the index over `storage`, ca_run_index_words() words, which stays the caller's. No word is
+ * known. */
+void ca_run_index_init(ca_run_index *self, uint64_t *storage, size_t word_count);
 
 /* Forgets every word. */
 void ca_run_index_reset(ca_run_index *self);
 
-/* Makes the next `words` words known, all of this length (0 or 64), none of them stale. */
+/* Makes the next `words` words known, all of this length (0 or 64) at place 0, none of them stale. */
 void ca_run_index_extend(ca_run_index *self, size_t words, unsigned length);
 
-/* Gives the word another length. */
+static inline unsigned ca_run_index_length(const ca_run_index *self, size_t word) {
+  return self->groups[word / CA_RUN_GROUP].lengths >> (word % CA_RUN_GROUP * 8) & 0xFF;
+}
+
+static inline unsigned ca_run_index_place(const ca_run_index *self, size_t word) {
+  return self->groups[word / CA_RUN_GROUP].places[word % CA_RUN_GROUP];
+}
+
+/* What put() leaves to run_index.c: another length. */
 void ca_run_index_move(ca_run_index *self, size_t word, unsigned length);
 
-static inline void ca_run_index_put(ca_run_index *self, size_t word, unsigned length) {
-  if (self->lengths[word] != length) {
+/* Gives the word this length and place. */
+static inline void ca_run_index_put(ca_run_index *self, size_t word, unsigned length,
+                                    unsigned place) {
+  self->groups[word / CA_RUN_GROUP].places[word % CA_RUN_GROUP] = (unsigned char)place;
+  if (ca_run_index_length(self, word) != length) {
     ca_run_index_move(self, word, length);
   }
 }
@@ -77,8 +105,21 @@ static inline unsigned ca_run_index_fitting(const ca_run_index *self, unsigned l
   return fitting == 0 ? 0U : length + ca_bits_lowest(fitting);
 }
 
-/* The lowest word of this length, which is in use. */
-size_t ca_run_index_first(const ca_run_index *self, unsigned length);
+/* Bit 7 of each byte of a group's lengths that is this length. None has bit 7 set itself. */
+static inline uint64_t ca_run_index_bytes_of(uint64_t lengths, unsigned length) {
+  const uint64_t low_bits = UINT64_C(0x7F7F7F7F7F7F7F7F);
+  const uint64_t difference = lengths ^ length * UINT64_C(0x0101010101010101);
+  return ~(difference + low_bits) & ~low_bits;
+}
+
+/* The lowest group with a word of this length, which is in use; and the lowest such word in a group
+ * that has one. */
+size_t ca_run_index_first_group(const ca_run_index *self, unsigned length);
+static inline size_t ca_run_index_first_in(const ca_run_index *self, size_t group,
+                                           unsigned length) {
+  const uint64_t bytes = ca_run_index_bytes_of(self->groups[group].lengths, length);
+  return group * CA_RUN_GROUP + ca_bits_lowest(bytes) / 8;
+}
 
 /* The lowest word of this length that is at least `from`, or CA_RUN_INDEX_NONE. */
 size_t ca_run_index_next(const ca_run_index *self, unsigned length, size_t from);
@@ -88,7 +129,7 @@ void ca_run_index_mark_stale_above(ca_run_index *self, size_t word);
 
 /* Puts the word among the stale ones. */
 static inline void ca_run_index_mark_stale(ca_run_index *self, size_t word) {
-  uint64_t *const at = &self->sets[word / 64];
+  uint64_t *const at = &self->stale[word / 64];
   const uint64_t before = *at;
   *at = before | UINT64_C(1) << (word % 64);
   if (CA_UNLIKELY(before == 0)) {
@@ -100,10 +141,10 @@ static inline void ca_run_index_mark_stale(ca_run_index *self, size_t word) {
 size_t ca_run_index_take_stale(ca_run_index *self);
 
 static inline bool ca_run_index_is_stale(const ca_run_index *self, size_t word) {
-  return self->sets[word / 64] >> (word % 64) & 1;
+  return self->stale[word / 64] >> (word % 64) & 1;
 }
 
-/* Whether the invariant holds. Reads nothing outside `sets` and `lengths`. O(words). */
+/* Whether the invariant holds. Reads nothing outside the storage. O(words). */
 bool ca_run_index_check(const ca_run_index *self);
 
 #ifdef __cplusplus
