@@ -9,7 +9,12 @@
 //   block_ORDER/geomean      of those, and its ratio to the plain bit set and to boost::pool.
 //   run_RANK/HOLES/BLOCKS    ns for an allocation of 1 to 64 blocks, at random, in a set of BLOCKS
 //                            blocks of which 90 % are live. holes_of_runs: after runs of 1 to 64
-//                            came and went; holes_of_blocks: after single blocks did.
+//                            came and went; holes_of_blocks: after single blocks did. The time that
+//                            reading the clock takes, at the median, is taken off.
+//   run_p99_undisturbed/...  of all rounds, the calls after 2000 steps without a break of 20 µs: on a
+//                            busy machine others leave cold caches behind, and the p99 is of these.
+//   run_p99_nothing/...      what the clock says of no call at all in the same steps.
+//   run_clock/...            the clock's own step: no run_ figure is finer.
 //   bump/...                 ns per allocation of 16 to 256 bytes.
 //   reset/1000000            µs to forget 1,000,000 blocks of 64 bytes.
 //   reset_of_holes/1000000   the same when every other block has been freed.
@@ -22,6 +27,7 @@
 #include <cstdio>
 #include <cstring>
 #include <map>
+#include <numeric>
 #include <random>
 #include <string>
 
@@ -160,17 +166,33 @@ struct Timer {
       empty.push_back(static_cast<double>(Ticks() - at));
     }
     overhead = Quantile(empty, 0.5);
+    std::uint64_t step = 0;
+    std::uint64_t before = Ticks();
+    for (int i = 0; i < 10000; ++i) {
+      const std::uint64_t now = Ticks();
+      step = std::gcd(step, now - before);
+      before = now;
+    }
+    granule = static_cast<double>(step) * per_tick;
   }
+  double In(std::uint64_t ticks) const { return static_cast<double>(ticks) * per_tick; }
   double Since(std::uint64_t begin) const {
     return std::max(0.0, (static_cast<double>(Ticks() - begin) - overhead) * per_tick);
   }
   double per_tick;
   double overhead;
+  double granule;  // What all differences are a multiple of, in ns.
 };
 
 struct Run {
   void *ptr;
   std::size_t length;
+};
+
+struct Sample {
+  double time;
+  double nothing;
+  bool undisturbed;
 };
 
 class RunSet {
@@ -196,14 +218,23 @@ class RunSet {
     live_ -= runs_.back().length;
     runs_.pop_back();
   }
-  // Times one allocation.
-  double Step(const Timer &timer, bool keep) {
+  // Times one allocation, and nothing right before.
+  Sample Step(const Timer &timer, bool keep) {
+    constexpr double kBreak = 20e3;
+    constexpr int kUndisturbed = 2000;
     const std::size_t length = 1 + random_() % 64;
+    const std::uint64_t now = Ticks();
+    since_break_ = timer.In(now - last_) > kBreak ? 0 : since_break_ + 1;
+    last_ = now;
+    Sample sample;
+    sample.undisturbed = since_break_ >= kUndisturbed;
+    const std::uint64_t before = Ticks();
+    sample.nothing = timer.Since(before);
     const std::uint64_t begin = Ticks();
     ca_block block = ca_allocate(&set_.base, length * 64, 16);
     Keep(block.ptr);
-    const double time = timer.Since(begin);
-    if (ca_block_is_none(block)) return time;
+    sample.time = timer.Since(begin);
+    if (ca_block_is_none(block)) return sample;
     if (keep) {
       runs_.push_back({block.ptr, length});
       live_ += length;
@@ -211,7 +242,7 @@ class RunSet {
     } else {
       ca_bit_set_deallocate(&set_, block.ptr, length * 64);
     }
-    return time;
+    return sample;
   }
 
  private:
@@ -227,34 +258,65 @@ class RunSet {
   std::vector<Run> runs_;
   std::size_t live_ = 0;
   std::size_t total_;
+  std::uint64_t last_ = 0;
+  int since_break_ = 0;
 };
+
+// Of one set, in all rounds.
+struct RunTimes {
+  void Add(const std::vector<Sample> &samples) {
+    std::vector<double> times;
+    std::vector<double> nothing;
+    for (const Sample &sample : samples) {
+      times.push_back(sample.time);
+      nothing.push_back(sample.nothing);
+      if (sample.undisturbed) undisturbed.push_back(sample.time);
+    }
+    medians.push_back(Quantile(times, 0.5));
+    tails.push_back(Quantile(times, 0.99));
+    nothings.push_back(Quantile(nothing, 0.99));
+  }
+  bool HasUndisturbed() const { return undisturbed.size() >= 1000; }
+  std::vector<double> medians, tails, nothings, undisturbed;
+};
+
+void PrintRunTimes(const std::string &which, const RunTimes &times) {
+  Print("run_median/" + which, "bit_set", Quantile(times.medians, 0.5), "ns");
+  Print("run_p99/" + which, "bit_set", Quantile(times.tails, 0.5), "ns");
+  if (times.HasUndisturbed()) {
+    Print("run_p99_undisturbed/" + which, "bit_set", Quantile(times.undisturbed, 0.99), "ns");
+  }
+  Print("run_p99_nothing/" + which, "none", Quantile(times.nothings, 0.5), "ns");
+}
 
 void Runs(const std::string &holes, std::size_t longest, bool keep) {
   if (!Wanted("run_")) return;
   const Timer timer;
-  Table medians;
-  Table tails;
+  Print("run_clock/" + holes, "none", timer.granule, "ns");
+  RunTimes times[2];
   const std::string sizes[] = {"16384", "1048576"};
   RunSet small(1 << 14, longest);
   RunSet large(1 << 20, longest);
   for (int round = 0; round < (g_options.quick ? 1 : 9); ++round) {
     for (int which = 0; which < 2; ++which) {
-      std::vector<double> times;
+      std::vector<Sample> samples;
       for (int step = 0; step < (g_options.quick ? 500 : 20000); ++step) {
-        times.push_back((which == 0 ? small : large).Step(timer, keep));
+        samples.push_back((which == 0 ? small : large).Step(timer, keep));
       }
-      medians.Add(sizes[which], Quantile(times, 0.5));
-      tails.Add(sizes[which], Quantile(times, 0.99));
+      times[which].Add(samples);
     }
   }
-  for (const std::string &size : sizes) {
-    Print("run_median/" + holes + "/" + size, "bit_set", medians.Median(size), "ns");
-    Print("run_p99/" + holes + "/" + size, "bit_set", tails.Median(size), "ns");
+  for (int which = 0; which < 2; ++which) PrintRunTimes(holes + "/" + sizes[which], times[which]);
+  const auto print_ratio = [&](const char *measure, const std::vector<double> &of_small,
+                               const std::vector<double> &of_large, double rank) {
+    Print(measure + ("/" + holes) + "/1048576_to_16384", "bit_set",
+          Quantile(of_large, rank) / Quantile(of_small, rank), "ratio");
+  };
+  print_ratio("run_p99", times[0].tails, times[1].tails, 0.5);
+  print_ratio("run_median", times[0].medians, times[1].medians, 0.5);
+  if (times[0].HasUndisturbed() && times[1].HasUndisturbed()) {
+    print_ratio("run_p99_undisturbed", times[0].undisturbed, times[1].undisturbed, 0.99);
   }
-  Print("run_p99/" + holes + "/1048576_to_16384", "bit_set",
-        tails.Median(sizes[1]) / tails.Median(sizes[0]), "ratio");
-  Print("run_median/" + holes + "/1048576_to_16384", "bit_set",
-        medians.Median(sizes[1]) / medians.Median(sizes[0]), "ratio");
 }
 
 // Bump.
