@@ -168,7 +168,7 @@ static void end_logging(ca_logging *self) {
 }
 
 bool ca_logging_flush(ca_logging *self) {
-  if (self->file < 0) {
+  if (self->next == NULL) { /* Ended, or never begun: the all-zero value. */
     return !self->failed;
   }
   const int before = errno;
@@ -189,7 +189,9 @@ bool ca_logging_flush(ca_logging *self) {
 
 bool ca_logging_finish(ca_logging *self) {
   const bool whole = ca_logging_flush(self);
-  end_logging(self);
+  if (self->next != NULL) {
+    end_logging(self);
+  }
   return whole;
 }
 
@@ -210,7 +212,7 @@ static inline void put_down(ca_logging *self, uint64_t call, const void *ptr) {
 
 /* Makes room for `records`; false: logging has ended. */
 CA_COLD static bool make_room(ca_logging *self, ptrdiff_t records) {
-  return self->file >= 0 && (self->end - self->next >= records || ca_logging_flush(self));
+  return self->next != NULL && (self->end - self->next >= records || ca_logging_flush(self));
 }
 
 CA_COLD static ca_block log_allocation_late(ca_logging *self, ca_block block, uint64_t call) {

@@ -308,6 +308,11 @@ TEST_F(LoggingTest, AFileThatCannotBeWrittenEndsLoggingAndNothingElse) {
   EXPECT_FALSE(ca_logging_finish(&logging_));
 }
 
+TEST(LoggingLifeTest, TheAllZeroValueMayBeFinished) {
+  ca_logging never = {};
+  EXPECT_TRUE(ca_logging_finish(&never));
+}
+
 TEST_F(LoggingTest, TooLittleMemoryMeansNoLogging) {
   EXPECT_FALSE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), table_,
                                CA_LOGGING_MEMORY_MIN - 1));
