@@ -336,7 +336,8 @@ TEST(ReportEverTest, AThreadWhoseLastDestructorUsesContextsIsNotShownAfterItsEnd
     EXPECT_EQ(pthread_setspecific(key, &context), 0);
   }).join();
   EXPECT_EQ(Threads(), before);
-  EXPECT_GE(ca_context_count(context).allocations, 3U) << "the destructor was called";
+  AllocateIn(context, 1);  // After what the destructor did, also for the thread sanitizer.
+  EXPECT_GE(ca_context_count(context).allocations, 4U) << "the destructor was called";
   EXPECT_EQ(pthread_key_delete(key), 0);
   EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
 }
