@@ -8,9 +8,10 @@
 // Prints CSV: measure,backend,value,unit. Memory is measured once, each back-end in a process of its
 // own: `live_contexts` is how many could be alive with a block of 64 bytes each, at most N (1,000,000
 // if not said), in at most 4.5 KiB of resident memory for each of the N; `rss_…` is what a context
-// adds to the resident memory, every byte of its blocks written. Times are medians over rounds (9 if
-// not said) in which the back-ends take turns, each in a fresh process, all pinned to one processor;
-// a ratio is the median of the rounds' ratios.
+// adds to the resident memory, every byte of its blocks written. 4,000,000 contexts take 16 GiB, and a
+// peer may take as much. Times are medians over rounds (9 if not said) in which the back-ends take
+// turns, each in a fresh process, all pinned to one processor; a ratio is the median of the rounds'
+// ratios.
 //
 // Peers: mimalloc's heaps, made the thread's default; jemalloc's arenas; and glibc, which has no such
 // thing. rpmalloc's first-class heaps belong here too, but Debian has no package of it.
