@@ -114,8 +114,8 @@ void ca_logging_set_thread(ca_logging *self, uint16_t thread);
  * a write has failed since init. */
 bool ca_logging_flush(ca_logging *self);
 
-/* Flushes and ends logging; calls pass through from then on. Twice is harmless, and
- * so is the all-zero value. */
+/* Flushes and ends logging; calls pass through from then on. Twice is harmless, and so is the
+ * all-zero value. */
 bool ca_logging_finish(ca_logging *self);
 
 /* The allocator interface of *self; valid as long as *self is. */

@@ -231,6 +231,10 @@ TEST_F(LoggingTest, AfterFinishCallsPassThrough) {
   EXPECT_FALSE(ca_block_is_none(Allocate(10)));
   ca_deallocate(allocator(), block.ptr, 10, 16);
   EXPECT_EQ(Events().size(), 1U);
+  const ca_block unsized = Allocate(10);
+  ASSERT_NE(allocator()->ops->deallocate_unsized, nullptr) << "what was offered still is";
+  allocator()->ops->deallocate_unsized(allocator(), unsized.ptr);
+  EXPECT_TRUE(allocator()->ops->owns(allocator(), unsized.ptr));
 }
 
 TEST_F(LoggingTest, BlocksFromBeforeAreLeftOut) {
