@@ -137,13 +137,14 @@ static void repair_red(ca_red_black_tree *tree, ca_red_black_node *nodes, uint32
   set_black(nodes, tree->root);
 }
 
-void ca_red_black_insert_first(ca_red_black_tree *tree, ca_red_black_node *nodes, uint32_t number) {
-  set_left(nodes, number, 0);
-  set_right(nodes, number, 0);
-  set_link_up(nodes, number, 0);
-  tree->root = number;
-  tree->leftmost = number;
+/* Left or right by arithmetic: which one it is, no processor can guess. */
+static inline uint32_t child_towards(const ca_red_black_node *nodes, uint32_t at, uint32_t number) {
+  const field_of_node *const left = &nodes[at].left;
+  return load(left + (number > at ? 1 : 0), &nodes[at]);
 }
+_Static_assert(offsetof(ca_red_black_node, right) ==
+                   sizeof(uint32_t) + offsetof(ca_red_black_node, left),
+               "right follows left");
 
 void ca_red_black_insert(ca_red_black_tree *tree, ca_red_black_node *nodes, uint32_t number) {
   if (tree->root == 0) {
@@ -158,7 +159,7 @@ void ca_red_black_insert(ca_red_black_tree *tree, ca_red_black_node *nodes, uint
   }
   while (next != 0) {
     parent = next;
-    next = number < parent ? left_of(nodes, parent) : right_of(nodes, parent);
+    next = child_towards(nodes, parent, number);
   }
   if (number < parent) {
     set_left(nodes, parent, number);

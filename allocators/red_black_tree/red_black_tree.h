@@ -53,7 +53,30 @@ typedef struct ca_red_black_tree {
 void ca_red_black_insert(ca_red_black_tree *tree, ca_red_black_node *nodes, uint32_t number);
 
 /* Makes `number` the tree's only node, whatever *tree held: saves clearing it beforehand. */
-void ca_red_black_insert_first(ca_red_black_tree *tree, ca_red_black_node *nodes, uint32_t number);
+static inline void ca_red_black_insert_first(ca_red_black_tree *tree, ca_red_black_node *nodes,
+                                             uint32_t number) {
+  ca_red_black_node *const node = &nodes[number];
+  ca_unpoison_defined(node, sizeof *node);
+  node->left = 0;
+  node->right = 0;
+  node->parent = 0;
+  ca_poison(node, sizeof *node);
+  tree->root = number;
+  tree->leftmost = number;
+}
+
+/* Whether node `number`, which must be in this tree, is its only one. O(1). */
+static inline bool ca_red_black_is_only(const ca_red_black_tree *tree,
+                                        const ca_red_black_node *nodes, uint32_t number) {
+  const ca_red_black_node *const node = &nodes[number];
+  if (tree->root != number || tree->leftmost != number) {
+    return false;
+  }
+  ca_unpoison_defined(node, sizeof *node);
+  const bool has_higher = node->right != 0;
+  ca_poison(node, sizeof *node);
+  return !has_higher;
+}
 
 /* Takes node `number`, which must be in this tree, out of it. */
 void ca_red_black_erase(ca_red_black_tree *tree, ca_red_black_node *nodes, uint32_t number);

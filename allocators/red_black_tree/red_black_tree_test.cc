@@ -56,6 +56,9 @@ class RedBlackTreeTest : public testing::Test {
     ASSERT_GE(Derive(tree_.root, 0, true, 0, &order), 0);
     ASSERT_TRUE(std::equal(order.begin(), order.end(), model_.begin(), model_.end()));
     if (!model_.empty()) ASSERT_EQ(tree_.leftmost, *model_.begin());
+    for (const std::uint32_t number : model_) {
+      ASSERT_EQ(ca_red_black_is_only(&tree_, nodes_.data(), number), model_.size() == 1);
+    }
     ASSERT_LE(deepest_, 2 * std::log2(static_cast<double>(model_.size() + 1)));
     ASSERT_TRUE(Check());
   }
