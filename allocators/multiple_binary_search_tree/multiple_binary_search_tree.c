@@ -19,14 +19,42 @@ static inline ca_block block_at(const trees *self, uint32_t number, uint32_t gra
   return ca_block_make(ptr, size);
 }
 
-/* The lists. */
+/* What waits. */
+
+/* Sizes recorded. */
+static inline void mark_waiting(trees *self, uint32_t number) {
+  *free_word(self, number) |= bit_of(number);
+}
+
+static inline void unmark_waiting(trees *self, uint32_t number) {
+  *free_word(self, number) &= ~bit_of(number);
+}
 
 static void give_back(trees *self, uint32_t number, uint32_t granules) {
   if (self->recording != 0) {
     *begins_word(self, number) &= ~bit_of(number);
-    *free_word(self, number) &= ~bit_of(number);
+    unmark_waiting(self, number);
   }
   runs_give(self, number, number + granules);
+}
+
+/* The block that is its list's head is the oldest that it knows of. */
+static inline uint32_t pop_head(trees *self, uint32_t granules) {
+  ca_multiple_binary_search_tree_list *const list = &self->lists[granules];
+  const uint32_t head = list->head;
+  const uint32_t next = ca_multiple_binary_search_tree_word(self, head, 0);
+  list->head = next;
+  list->count = next != 0 ? WORDS_OF_GRANULE * granules : 0;
+  self->waiting -= granules;
+  return head;
+}
+
+static inline void push_head(trees *self, uint32_t granules, uint32_t number) {
+  ca_multiple_binary_search_tree_list *const list = &self->lists[granules];
+  ca_multiple_binary_search_tree_set_word(self, number, 0, list->head);
+  list->head = number;
+  list->count = 1;
+  self->waiting += granules;
 }
 
 bool ca_multiple_binary_search_tree_fold(ca_multiple_binary_search_tree *self) {
@@ -34,10 +62,12 @@ bool ca_multiple_binary_search_tree_fold(ca_multiple_binary_search_tree *self) {
     return false;
   }
   for (uint32_t granules = 1; granules <= LISTED_MAX; ++granules) {
-    while (self->lists[granules] != 0) {
-      char *const ptr = ca_multiple_binary_search_tree_pop(self, granules);
-      ca_poison(ptr, GRANULE);
-      give_back(self, number_of(self, ptr), granules);
+    while (self->lists[granules].head != 0) {
+      const bool head = !ca_multiple_binary_search_tree_can_pop(self, granules);
+      give_back(
+          self,
+          head ? pop_head(self, granules) : ca_multiple_binary_search_tree_pop(self, granules),
+          granules);
     }
   }
   return true;
@@ -55,8 +85,8 @@ static uint32_t take(trees *self, uint32_t granules, size_t align) {
   return again != 0 ? again : runs_take_any(self, granules, align);
 }
 
-ca_block ca_multiple_binary_search_tree_allocate_from_trees(ca_multiple_binary_search_tree *self,
-                                                            size_t size, size_t align) {
+static __attribute__((noinline)) ca_block allocate_from_trees(trees *self, size_t size,
+                                                              size_t align) {
   if (size > (size_t)(self->end - self->first) * GRANULE) {
     return ca_block_none();
   }
@@ -71,11 +101,32 @@ ca_block ca_multiple_binary_search_tree_allocate_from_trees(ca_multiple_binary_s
   return block_at(self, number, granules);
 }
 
-void ca_multiple_binary_search_tree_deallocate_to_trees(ca_multiple_binary_search_tree *self,
-                                                        void *ptr, size_t size) {
+ca_block ca_multiple_binary_search_tree_allocate_otherwise(ca_multiple_binary_search_tree *self,
+                                                           size_t size, size_t align) {
+  const size_t granules = (size + (GRANULE - 1)) / GRANULE; /* 0 where the sum wraps. */
+  if (granules <= LISTED_MAX && align <= GRANULE && self->lists[granules].head != 0) {
+    const uint32_t number = pop_head(self, (uint32_t)granules);
+    if (self->recording != 0) {
+      unmark_waiting(self, number);
+    }
+    return block_at(self, number, (uint32_t)granules);
+  }
+  return allocate_from_trees(self, size, align);
+}
+
+void ca_multiple_binary_search_tree_deallocate_otherwise(ca_multiple_binary_search_tree *self,
+                                                         void *ptr, size_t size) {
   const uint32_t granules = granules_of(size);
+  const uint32_t number = number_of(self, ptr);
   ca_poison(ptr, (size_t)granules * GRANULE);
-  give_back(self, number_of(self, ptr), granules);
+  if (CA_UNLIKELY(granules > LISTED_MAX)) {
+    give_back(self, number, granules);
+    return;
+  }
+  if (self->recording != 0) {
+    mark_waiting(self, number);
+  }
+  push_head(self, granules, number);
 }
 
 /* The granules behind the block, or none. */
@@ -119,26 +170,35 @@ static ca_block op_range(const ca_allocator *base) {
 }
 
 /* A damaged list that runs in a circle ends by the count of what waits. */
+static bool waits(const trees *self, uint32_t number, uint32_t granules, uint64_t *waiting) {
+  *waiting += granules;
+  if (*waiting > self->waiting || number < self->first || number >= self->top ||
+      granules > self->top - number) {
+    return false;
+  }
+  const bool free_mark = (*free_word(self, number) & bit_of(number)) != 0;
+  if (self->recording == 0) {
+    return !free_mark;
+  }
+  return free_mark && !is_edge(self, number) && end_of_block(self, number) == number + granules;
+}
+
 static bool list_holds(const trees *self, uint32_t granules, uint64_t *waiting) {
-  for (uint32_t number = self->lists[granules]; number != 0;) {
-    *waiting += granules;
-    if (*waiting > self->waiting || number < self->first || number >= self->top ||
-        granules > self->top - number) {
+  uint32_t head = self->lists[granules].head;
+  uint32_t count = self->lists[granules].count;
+  if (count > WORDS_OF_GRANULE * granules || (head == 0) != (count == 0)) {
+    return false;
+  }
+  for (; head != 0; count = WORDS_OF_GRANULE * granules) {
+    if (!waits(self, head, granules, waiting)) {
       return false;
     }
-    const bool free_mark = (*free_word(self, number) & bit_of(number)) != 0;
-    if (self->recording != 0) {
-      if (!free_mark || is_edge(self, number) || end_of_block(self, number) != number + granules) {
+    for (uint32_t word = 1; word < count; ++word) {
+      if (!waits(self, ca_multiple_binary_search_tree_word(self, head, word), granules, waiting)) {
         return false;
       }
-    } else if (free_mark) {
-      return false;
     }
-    const ca_multiple_binary_search_tree_link *const link =
-        (const ca_multiple_binary_search_tree_link *)(const void *)address_of(self, number);
-    ca_unpoison_defined(link, sizeof *link);
-    number = *link;
-    ca_poison(link, GRANULE);
+    head = ca_multiple_binary_search_tree_word(self, head, 0);
   }
   return true;
 }
@@ -149,10 +209,10 @@ static bool op_check(const ca_allocator *base) {
     return self->top == 0 && self->first == 0;
   }
   uint64_t waiting = 0;
-  if (!runs_check(self) || self->lists[0] != 0) {
+  if (!runs_check(self)) {
     return false;
   }
-  for (uint32_t granules = 1; granules <= LISTED_MAX; ++granules) {
+  for (uint32_t granules = 0; granules <= LISTED_MAX; ++granules) {
     if (!list_holds(self, granules, &waiting)) {
       return false;
     }
@@ -254,22 +314,25 @@ static ca_block recording_allocate(ca_allocator *base, size_t size, size_t align
   trees *const self = from_base(base);
   const size_t granules = (size + (GRANULE - 1)) / GRANULE; /* 0 where the sum wraps. */
   if (CA_LIKELY(granules <= LISTED_MAX && align <= GRANULE) &&
-      CA_LIKELY(self->lists[granules] != 0)) {
-    const uint32_t number = number_of(self, ca_multiple_binary_search_tree_pop(self, granules));
-    *free_word(self, number) &= ~bit_of(number);
+      CA_LIKELY(ca_multiple_binary_search_tree_can_pop(self, granules))) {
+    const uint32_t number = ca_multiple_binary_search_tree_pop(self, granules);
+    unmark_waiting(self, number);
     return block_at(self, number, (uint32_t)granules);
   }
-  return ca_multiple_binary_search_tree_allocate_from_trees(self, size, align);
+  return ca_multiple_binary_search_tree_allocate_otherwise(self, size, align);
 }
 
 static inline void take_back(trees *self, uint32_t number, uint32_t granules) {
   char *const ptr = address_of(self, number);
-  if (CA_LIKELY(granules <= LISTED_MAX)) {
-    *free_word(self, number) |= bit_of(number);
-    ca_multiple_binary_search_tree_push(self, granules, ptr);
+  const size_t size = (size_t)granules * GRANULE;
+  if (CA_LIKELY(granules <= LISTED_MAX) &&
+      CA_LIKELY(ca_multiple_binary_search_tree_can_push(self, granules))) {
+    ca_poison(ptr, size);
+    mark_waiting(self, number);
+    ca_multiple_binary_search_tree_push(self, granules, number);
     return;
   }
-  ca_multiple_binary_search_tree_deallocate_to_trees(self, ptr, (size_t)granules * GRANULE);
+  ca_multiple_binary_search_tree_deallocate_otherwise(self, ptr, size);
 }
 
 static void recording_deallocate(ca_allocator *base, void *ptr, size_t size, size_t align) {

@@ -7,7 +7,7 @@
  *             granule, so that it is merged with both neighbours at once. What was never handed
  *             out, at the region's end, is in no tree: a cursor, `top`, carves it. A freed block of
  *             up to 1280 bytes first waits in the list of its exact size, for the next request of
- *             that size. With CA_SIZES_RECORDED a second bit a granule marks where blocks begin, and
+ *             that size; its number is kept in an earlier block of the list. With CA_SIZES_RECORDED a second bit a granule marks where blocks begin, and
  *             gives their sizes.
  * Search      the list of the exact size; the tree of the exact size; the next non-empty class, by
  *             a mask of bits; top. Each from the lowest address. Sizes up to 64 granules have a
@@ -22,7 +22,7 @@
  *             whatever was allocated, and the region isn't touched.
  * Overhead    sizes rounded up to 16 bytes; of the region, 1/128 (sizes forgotten) or 1/64
  *             (recorded) for the marks; and the trees: 8 bytes for each class, 904 for 64 KiB, at
- *             most 2,112. The structure itself has 464 bytes at most.
+ *             most 2,112. The structure itself has 792 bytes at most.
  * Alignment   16; more is searched for with the padding added, and the rest given back. Any power
  *             of two for which there is room.
  * Errors      none iff no run of free granules, after merging, can hold the block. Grow: also iff
@@ -63,6 +63,13 @@ enum {
 /* may_alias: it lies where a caller's block was. */
 typedef uint32_t __attribute__((may_alias)) ca_multiple_binary_search_tree_link;
 
+/* Blocks of one size that wait. The head keeps the numbers of those that were freed after it, and
+ * the newest leaves first: most blocks come and go without being touched. */
+typedef struct ca_multiple_binary_search_tree_list {
+  uint32_t head;  /* 0: none waits. */
+  uint32_t count; /* Words in use in the head: its link to the next head, then numbers. */
+} ca_multiple_binary_search_tree_list;
+
 /* A granule's number is its distance from `memory` in granules. Granules [0, first) hold the marks
  * and then the trees, [first, top) blocks and free runs, [top, end) were never handed out, or are
  * free again. Marks are 64-bit words, one for 64 granules, and with sizes recorded two: free, begins.
@@ -77,8 +84,10 @@ typedef uint32_t __attribute__((may_alias)) ca_multiple_binary_search_tree_link;
  * first granule is a node of the tree of its class; the node's owner's word and the same word of
  * its last granule are its length in granules. A class's bit in `classes` is set iff its tree has a
  * node, and its tree means something only then. free_granules is the length of all free runs.
- * lists[g] is the number of the first block of g granules that waits, or 0; each one's first four
- * bytes are the next one's number; together they have `waiting` granules. lists[0] is 0.
+ * lists[g] is of blocks of g granules. Its head's first `count` words, at least one and at most
+ * 4 g, are the number of the next head, or 0, and the numbers of other blocks; each next head has
+ * 4 g words in use. head and count are 0 where none waits; lists[0] is so always. What waits has
+ * `waiting` granules together.
  * All-zero holds nothing: destroy() may be called, and the inline functions, which refuse. The
  * members are for this component only. */
 typedef struct ca_multiple_binary_search_tree {
@@ -95,8 +104,8 @@ typedef struct ca_multiple_binary_search_tree {
   ca_block region;    /* What goes back to the source; none where the range is the caller's. */
   ca_source *source;
   ca_red_black_tree *trees;
-  uint32_t lists[CA_MULTIPLE_BINARY_SEARCH_TREE_LISTED_MAX + 1];
   uint64_t classes[CA_MULTIPLE_BINARY_SEARCH_TREE_MASK_WORDS];
+  ca_multiple_binary_search_tree_list lists[CA_MULTIPLE_BINARY_SEARCH_TREE_LISTED_MAX + 1];
 } ca_multiple_binary_search_tree;
 
 /* Takes a region of `size` bytes from source. Returns false if it has none, or if it is too small
@@ -138,8 +147,8 @@ static inline ca_allocator *ca_multiple_binary_search_tree_allocator(
 /* Bytes of live blocks, as rounded. O(1). */
 static inline size_t ca_multiple_binary_search_tree_live(
     const ca_multiple_binary_search_tree *self) {
-  return (size_t)(self->top - self->first - self->free_granules - self->waiting) *
-         CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE;
+  const uint32_t free = self->free_granules + self->waiting;
+  return (size_t)(self->top - self->first - free) * CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE;
 }
 
 /* Bytes up to the highest ever handed out since init or reset: what was needed at most. O(1). */
@@ -148,37 +157,67 @@ static inline size_t ca_multiple_binary_search_tree_peak(
   return (size_t)(self->highest - self->first) * CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE;
 }
 
-/* What the inline functions below leave to the trees. */
-ca_block ca_multiple_binary_search_tree_allocate_from_trees(ca_multiple_binary_search_tree *self,
-                                                            size_t size, size_t align);
-void ca_multiple_binary_search_tree_deallocate_to_trees(ca_multiple_binary_search_tree *self,
-                                                        void *ptr, size_t size);
+/* What the inline functions below leave over: the lists' heads, and the trees. */
+ca_block ca_multiple_binary_search_tree_allocate_otherwise(ca_multiple_binary_search_tree *self,
+                                                           size_t size, size_t align);
+void ca_multiple_binary_search_tree_deallocate_otherwise(ca_multiple_binary_search_tree *self,
+                                                         void *ptr, size_t size);
 
-/* Takes the newest block of that many granules from its list, which is not empty. Private. */
-static inline char *ca_multiple_binary_search_tree_pop(ca_multiple_binary_search_tree *self,
-                                                       size_t granules) {
-  char *const ptr =
-      self->memory + (size_t)self->lists[granules] * CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE;
-  const ca_multiple_binary_search_tree_link *const link =
-      (const ca_multiple_binary_search_tree_link *)(const void *)ptr;
-  ca_unpoison_defined(link, sizeof *link);
-  const uint32_t next = *link;
-  self->lists[granules] = next;
-  self->waiting -= (uint32_t)granules;
-  /* Its link is what the next request of this size waits for. */
-  __builtin_prefetch(self->memory + (size_t)next * CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE);
-  return ptr;
+/* The granule of a head that holds this word of it: what is unpoisoned for a moment. Private. */
+static inline char *ca_multiple_binary_search_tree_around(
+    const ca_multiple_binary_search_tree *self, uint32_t head, uint32_t word) {
+  return self->memory + ((size_t)head + word / 4) * CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE;
 }
 
-/* Puts a block at the head of the list of its size. Private. */
+/* Reads and writes a word of a head. Private. */
+static inline uint32_t ca_multiple_binary_search_tree_word(
+    const ca_multiple_binary_search_tree *self, uint32_t head, uint32_t word) {
+  const char *const around = ca_multiple_binary_search_tree_around(self, head, word);
+  const char *const begin = self->memory + (size_t)head * CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE;
+  ca_unpoison_defined(around, CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE);
+  const uint32_t value = ((const ca_multiple_binary_search_tree_link *)(const void *)begin)[word];
+  ca_poison(around, CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE);
+  return value;
+}
+static inline void ca_multiple_binary_search_tree_set_word(ca_multiple_binary_search_tree *self,
+                                                           uint32_t head, uint32_t word,
+                                                           uint32_t value) {
+  char *const around = ca_multiple_binary_search_tree_around(self, head, word);
+  char *const begin = self->memory + (size_t)head * CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE;
+  ca_unpoison_defined(around, CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE);
+  ((ca_multiple_binary_search_tree_link *)(void *)begin)[word] = value;
+  ca_poison(around, CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE);
+}
+
+/* Whether the newest block of so many granules that waits is in its list, and no head. Private. */
+static inline bool ca_multiple_binary_search_tree_can_pop(
+    const ca_multiple_binary_search_tree *self, size_t granules) {
+  return self->lists[granules].count > 1;
+}
+
+/* Takes that block from its list. Private. */
+static inline uint32_t ca_multiple_binary_search_tree_pop(ca_multiple_binary_search_tree *self,
+                                                          size_t granules) {
+  ca_multiple_binary_search_tree_list *const list = &self->lists[granules];
+  const uint32_t count = list->count - 1;
+  list->count = count;
+  self->waiting -= (uint32_t)granules;
+  return ca_multiple_binary_search_tree_word(self, list->head, count);
+}
+
+/* Whether the list's head has room for one more number. Private. */
+static inline bool ca_multiple_binary_search_tree_can_push(
+    const ca_multiple_binary_search_tree *self, size_t granules) {
+  return self->lists[granules].count - 1 < (uint32_t)granules * 4 - 1; /* False where empty. */
+}
+
+/* Puts a block into its list. Private. */
 static inline void ca_multiple_binary_search_tree_push(ca_multiple_binary_search_tree *self,
-                                                       size_t granules, void *ptr) {
-  ca_multiple_binary_search_tree_link *const link = (ca_multiple_binary_search_tree_link *)ptr;
-  *link = self->lists[granules];
-  self->lists[granules] =
-      (uint32_t)((size_t)((char *)ptr - self->memory) / CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE);
+                                                       size_t granules, uint32_t number) {
+  ca_multiple_binary_search_tree_list *const list = &self->lists[granules];
+  ca_multiple_binary_search_tree_set_word(self, list->head, list->count, number);
+  list->count += 1;
   self->waiting += (uint32_t)granules;
-  ca_poison(ptr, granules * CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE);
 }
 
 /* ca_allocate() for callers that know what they hold. Only where sizes are forgotten. */
@@ -188,12 +227,13 @@ static inline ca_block ca_multiple_binary_search_tree_allocate(ca_multiple_binar
                           CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE; /* 0 where the sum wraps. */
   if (CA_LIKELY(granules <= CA_MULTIPLE_BINARY_SEARCH_TREE_LISTED_MAX &&
                 align <= CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE) &&
-      CA_LIKELY(self->lists[granules] != 0)) {
-    char *const ptr = ca_multiple_binary_search_tree_pop(self, granules);
+      CA_LIKELY(ca_multiple_binary_search_tree_can_pop(self, granules))) {
+    char *const ptr = self->memory + (size_t)ca_multiple_binary_search_tree_pop(self, granules) *
+                                         CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE;
     ca_unpoison(ptr, granules * CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE);
     return ca_block_make(ptr, granules * CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE);
   }
-  return ca_multiple_binary_search_tree_allocate_from_trees(self, size, align);
+  return ca_multiple_binary_search_tree_allocate_otherwise(self, size, align);
 }
 
 /* ca_deallocate() likewise. */
@@ -201,11 +241,15 @@ static inline void ca_multiple_binary_search_tree_deallocate(ca_multiple_binary_
                                                              void *ptr, size_t size) {
   const size_t granules = (size + (CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE - 1)) /
                           CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE;
-  if (CA_LIKELY(granules <= CA_MULTIPLE_BINARY_SEARCH_TREE_LISTED_MAX)) {
-    ca_multiple_binary_search_tree_push(self, granules, ptr);
+  if (CA_LIKELY(granules <= CA_MULTIPLE_BINARY_SEARCH_TREE_LISTED_MAX) &&
+      CA_LIKELY(ca_multiple_binary_search_tree_can_push(self, granules))) {
+    ca_poison(ptr, granules * CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE);
+    ca_multiple_binary_search_tree_push(
+        self, granules,
+        (uint32_t)((size_t)((char *)ptr - self->memory) / CA_MULTIPLE_BINARY_SEARCH_TREE_GRANULE));
     return;
   }
-  ca_multiple_binary_search_tree_deallocate_to_trees(self, ptr, size);
+  ca_multiple_binary_search_tree_deallocate_otherwise(self, ptr, size);
 }
 
 #ifdef __cplusplus

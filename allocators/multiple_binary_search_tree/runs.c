@@ -25,25 +25,11 @@ static inline void set_length(trees *self, uint32_t begin, uint32_t length) {
   ca_poison(last, GRANULE);
 }
 
-static void mark_ends(trees *self, uint32_t begin, uint32_t length) {
-  mark_free(self, begin);
-  mark_free(self, begin + length - 1);
-  set_length(self, begin, length);
-}
+/* Into and out of the trees; the marks are the caller's. */
 
-static inline void unmark_ends(trees *self, uint32_t begin, uint32_t length) {
-  unmark_free(self, begin);
-  unmark_free(self, begin + length - 1);
-}
-
-/* Into and out of the trees. */
-
-static void insert(trees *self, uint32_t begin, uint32_t length) {
-  const unsigned class = class_of(length);
+static void link(trees *self, unsigned class, uint32_t begin) {
   uint64_t *const word = &self->classes[class / 64];
   const uint64_t bit = UINT64_C(1) << (class % 64);
-  mark_ends(self, begin, length);
-  self->free_granules += length;
   if ((*word & bit) == 0) {
     *word |= bit;
     ca_red_black_insert_first(&self->trees[class], node_at(self, 0), begin);
@@ -52,33 +38,61 @@ static void insert(trees *self, uint32_t begin, uint32_t length) {
   }
 }
 
-static void erase(trees *self, uint32_t begin, uint32_t length) {
-  const unsigned class = class_of(length);
+/* Most trees that lose a node have no other: no call then. */
+static void unlink(trees *self, unsigned class, uint32_t begin) {
   ca_red_black_tree *const tree = &self->trees[class];
-  unmark_ends(self, begin, length);
-  self->free_granules -= length;
-  ca_red_black_erase(tree, node_at(self, 0), begin);
-  if (tree->root == 0) {
+  if (ca_red_black_is_only(tree, node_at(self, 0), begin)) {
     self->classes[class / 64] &= ~(UINT64_C(1) << (class % 64));
+  } else {
+    ca_red_black_erase(tree, node_at(self, 0), begin);
   }
 }
 
 /* A free run becomes another one that has granules in common with it or touches it: where the class
  * stays the same, so does the place in the tree. */
-static void change(trees *self, uint32_t begin, uint32_t length, uint32_t new_begin,
-                   uint32_t new_length) {
+static inline void relink(trees *self, uint32_t begin, uint32_t length, uint32_t new_begin,
+                          uint32_t new_length) {
   const unsigned class = class_of(length);
-  if (class != class_of(new_length)) {
-    erase(self, begin, length);
-    insert(self, new_begin, new_length);
-    return;
-  }
-  unmark_ends(self, begin, length);
-  if (begin != new_begin) {
+  const unsigned new_class = class_of(new_length);
+  if (class != new_class) {
+    unlink(self, class, begin);
+    link(self, new_class, new_begin);
+  } else if (begin != new_begin) {
     ca_red_black_replace(&self->trees[class], node_at(self, 0), begin, new_begin);
   }
-  mark_ends(self, new_begin, new_length);
-  self->free_granules += new_length - length;
+}
+
+static void insert(trees *self, uint32_t begin, uint32_t length) {
+  mark_free(self, begin);
+  mark_free(self, begin + length - 1);
+  set_length(self, begin, length);
+  self->free_granules += length;
+  link(self, class_of(length), begin);
+}
+
+static void erase(trees *self, uint32_t begin, uint32_t length) {
+  unmark_free(self, begin);
+  unmark_free(self, begin + length - 1);
+  self->free_granules -= length;
+  unlink(self, class_of(length), begin);
+}
+
+/* A free run loses granules at its begin, or at its end, but not all. */
+static void cut_begin(trees *self, uint32_t begin, uint32_t length, uint32_t rest) {
+  const uint32_t new_begin = begin + (length - rest);
+  unmark_free(self, begin);
+  mark_free(self, new_begin);
+  relink(self, begin, length, new_begin, rest);
+  set_length(self, new_begin, rest);
+  self->free_granules -= length - rest;
+}
+
+static void cut_end(trees *self, uint32_t begin, uint32_t length, uint32_t rest) {
+  unmark_free(self, begin + length - 1);
+  mark_free(self, begin + rest - 1);
+  relink(self, begin, length, begin, rest);
+  set_length(self, begin, rest);
+  self->free_granules -= length - rest;
 }
 
 /* Top. */
@@ -157,12 +171,12 @@ static void carve(trees *self, uint32_t run, uint32_t at, uint32_t length) {
   const uint32_t head = at - run;
   const uint32_t tail = run_length - head - length;
   if (head != 0) {
-    change(self, run, run_length, run, head);
+    cut_end(self, run, run_length, head);
     if (tail != 0) {
       insert(self, at + length, tail);
     }
   } else if (tail != 0) {
-    change(self, run, run_length, at + length, tail);
+    cut_begin(self, run, run_length, tail);
   } else {
     erase(self, run, run_length);
   }
@@ -230,6 +244,8 @@ bool runs_take_at(trees *self, uint32_t begin, uint32_t end) {
   return true;
 }
 
+/* The marks where two runs meet vanish, but not those that are also a merged run's end: of a run of
+ * one granule. */
 void runs_give(trees *self, uint32_t begin, uint32_t end) {
   const uint32_t left = is_edge(self, begin - 1) ? length_at(self, begin - 1) : 0;
   if (end == self->top) {
@@ -241,14 +257,27 @@ void runs_give(trees *self, uint32_t begin, uint32_t end) {
   }
   const uint32_t right = is_edge(self, end) ? length_at(self, end) : 0;
   const uint32_t length = left + (end - begin) + right;
+  const uint32_t merged = begin - left;
+  if (left > 1) {
+    unmark_free(self, begin - 1);
+  } else if (left == 0) {
+    mark_free(self, begin);
+  }
+  if (right > 1) {
+    unmark_free(self, end);
+  } else if (right == 0) {
+    mark_free(self, end - 1);
+  }
   if (left != 0) {
     if (right != 0) {
-      erase(self, end, right);
+      unlink(self, class_of(right), end);
     }
-    change(self, begin - left, left, begin - left, length);
+    relink(self, merged, left, merged, length);
   } else if (right != 0) {
-    change(self, end, right, begin, length);
+    relink(self, end, right, merged, length);
   } else {
-    insert(self, begin, length);
+    link(self, class_of(length), merged);
   }
+  set_length(self, merged, length);
+  self->free_granules += end - begin;
 }
