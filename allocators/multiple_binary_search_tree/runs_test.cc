@@ -98,6 +98,23 @@ TEST_P(RunsTest, ManyFreedBlocksComeBackNewestFirstAndMostUntouched) {
   }
 }
 
+// What follows the head is a live block's, and may look like a number that waits.
+TEST_P(RunsTest, CheckFindsAHeadWithMoreNumbersThanWords) {
+  char *blocks[6];
+  for (char *&block : blocks) block = Allocate(16);
+  const auto number = static_cast<std::uint32_t>((blocks[1] - trees_.memory) / 16);
+  std::memcpy(blocks[1], &number, sizeof number);
+  for (const int which : {0, 2, 3, 4}) Free(blocks[which], 16);
+  ASSERT_EQ(trees_.lists[1].count, 4U);
+  ASSERT_TRUE(Check());
+  trees_.lists[1].count = 5;
+  trees_.waiting += 1;
+  EXPECT_FALSE(Check());
+  trees_.lists[1].count = 4;
+  trees_.waiting -= 1;
+  EXPECT_TRUE(Check());
+}
+
 TEST_P(RunsTest, TheLowestRunOfTheSmallestClassThatFitsServes) {
   char *blocks[8];
   for (char *&block : blocks) {
@@ -246,6 +263,7 @@ TEST_P(RunsTest, MarksOfAnEarlierLifeAreNotTakenForItsOwn) {
 }
 
 TEST_P(RunsTest, DestroyTwiceIsHarmlessAndRefusesAfterwards) {
+  Free(Allocate(1), 1);
   ca_multiple_binary_search_tree_destroy(&trees_);
   ca_multiple_binary_search_tree_destroy(&trees_);
   EXPECT_EQ(Allocate(1), nullptr);
