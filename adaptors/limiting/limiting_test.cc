@@ -137,6 +137,24 @@ TEST(BudgetTest, NothingMayBeTakenEvenAboveTheLimitAndSumsDoNotWrap) {
   EXPECT_EQ(ca_budget_used(&parent), 10U);
 }
 
+// Where it would be seen: the range's highest use.
+TEST(LimitingRefusalTest, WhatHasNoRoomIsNotAskedOfTheInnerAllocator) {
+  alignas(16) static char memory[4096];
+  ca_bump bump;
+  ca_bump_init_range(&bump, ca_block_make(memory, sizeof memory), CA_SIZES_RECORDED);
+  ca_limiting limiting;
+  ca_limiting_init(&limiting, ca_bump_allocator(&bump), CA_SIZES_RECORDED, 100, nullptr);
+  ca_allocator *const allocator = ca_limiting_allocator(&limiting);
+  ASSERT_FALSE(ca_block_is_none(ca_allocate(allocator, 60, 16)));
+  const std::size_t peak = ca_bump_peak(&bump);
+  EXPECT_TRUE(ca_block_is_none(ca_allocate(allocator, 41, 16)));
+  EXPECT_EQ(ca_bump_peak(&bump), peak);
+  ca_budget_set_limit(ca_limiting_budget(&limiting), 10);
+  EXPECT_TRUE(ca_block_is_none(ca_allocate(allocator, 1, 16)));
+  EXPECT_EQ(ca_bump_peak(&bump), peak);
+  ca_bump_destroy(&bump);
+}
+
 TEST_P(LimitingTest, NothingFitsInABudgetOfNothing) {
   ca_budget_set_limit(budget(), 0);
   EXPECT_TRUE(ca_block_is_none(Allocate(1)));
