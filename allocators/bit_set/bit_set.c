@@ -370,8 +370,10 @@ static size_t count_for(size_t room, unsigned shift, ca_sizes sizes) {
   }
   /* Too many at first: all but what an index costs that isn't proportional. */
   const size_t group = ((size_t)64 << shift) + (sizes == CA_SIZES_RECORDED ? 18 : 10);
-  const size_t groups = quotient(room, group);
-  const size_t count = groups * 64 + ((room - groups * group) >> shift);
+  /* More than 512 blocks have the sets of the index, too: of 512 bytes at least. */
+  const size_t most = (room - 512) >> shift > 640 ? room - 512 : room;
+  const size_t groups = quotient(most, group);
+  const size_t count = groups * 64 + ((most - groups * group) >> shift);
   return count_below(count < CA_BIT_SET_COUNT_MAX ? count : CA_BIT_SET_COUNT_MAX, room, shift,
                      sizes);
 }

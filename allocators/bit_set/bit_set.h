@@ -13,11 +13,10 @@
  *             O(blocks of it / 64), and allocation visits the free areas of 64 and more blocks that
  *             are too short for it. An alignment above the block size: the words that have a free
  *             run of the length are visited in turn. grow, shrink: O(blocks that change hands /
- *             64). init, reset, destroy: O(1); bits are written when their blocks are first
- *             needed.
- * Overhead    a request is rounded up to the block size. Per block 1.4 bits, 2.4 with sizes recorded, and up
- *             to 130 bytes a range, or 660 where there are more than 512 blocks; up to block_size
- *             - 1 bytes to align the range.
+ *             64). init, reset, destroy: O(1); bits are written when their blocks are first needed.
+ * Overhead    a request is rounded up to the block size. Per block 1.4 bits, 2.4 with sizes
+ *             recorded, and up to 130 bytes a range, or 660 where there are more than 512 blocks;
+ *             up to block_size - 1 bytes to align the range.
  * Alignment   any power of two: up to the block size always; above it while a free run begins at
  *             such an address.
  * Errors      none iff no free run of the length begins at the alignment, or size exceeds the
