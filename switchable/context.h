@@ -22,17 +22,18 @@
  *             the extensions back, O(1) each. Costs nobody else anything; a block in an extension is
  *             freed at the price of one more load, and where the kind isn't a bump, of a search among
  *             the slots of its context.
- * Families    the ranges of contexts, their budgets or with `first` what they have of them, count in the
- *             family budgets that they lie within: a context's own, if it has one, those of its ancestors,
- *             and that of the heap of the thread which made the root of their tree. They count in all of
- *             these from when they are got to the end, used or not, so that malloc asks nobody: of an orphan until its last block is freed, of a context in
- *             quarantine no longer. What would pass a family budget by a byte is not made there, nor
- *             handed there, nor grows there; the contexts that are there go on with what they have. Where they count doesn't
- *             depend on the thread that they run on, and is changed by ca_context_set_parent() alone. A
- *             family budget that ends before what counts in it, as that of a thread's heap may, or one
- *             with orphans, goes on until that ends, and its slot is taken until then. Costs create
- *             and destroy an addition for each of these budgets, under one lock of the process; nothing
- *             where there is none.
+ * Families    the ranges of contexts, their budgets or with `first` what they have of them, count in
+ *             the family budgets that they lie within: a context's own, if it has one, those of its
+ *             ancestors, and that of the heap of the thread which made the root of their tree. They
+ *             count in all of these from when they are got to the end, used or not, so that malloc
+ *             asks nobody: of an orphan until its last block is freed, of a context in quarantine no
+ *             longer. What would pass a family budget by a byte is not made there, nor handed there,
+ *             nor grows there; the contexts that are there go on with what they have. Where they count
+ *             doesn't depend on the thread that they run on, and is changed by ca_context_set_parent()
+ *             alone. A family budget that ends before what counts in it, as that of a thread's heap
+ *             may, or one with orphans, goes on until that ends, and its slot is taken until then.
+ *             Costs create and destroy an addition for each of these budgets, under one lock of the
+ *             process; nothing where there is none.
  * Holding     a context is held by the thread that it is swapped in on, and by nobody while it is
  *             parked. It may be created on one thread, swapped in on another, destroyed on a third.
  * Handles     a ca_context is a value that carries a generation: used after destroy, it is

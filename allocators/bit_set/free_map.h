@@ -2,13 +2,12 @@
  * the index by which a free run of any length is found.
  *
  * Idea        words of 64 bits; for each word the length and the place of the longest free run that
- *             begins in it (it may end in the next word) are kept in a run index: so a run of up to 64 blocks is
- *             found, or found not to exist, without looking at words that can't hold it. Of a
- *             longer run it is known that its first word has length 64.
- *             Who gives single blocks only marks their word as stale: its length is put right when
- *             a run is wanted that isn't found otherwise, or never.
- *             One word can be checked out: single blocks are taken from it by its bits alone.
- *             Words are written when they are first needed: reset costs nothing.
+ *             begins in it (it may end in the next word) are kept in a run index: so a run of up to
+ *             64 blocks is found, or found not to exist, without looking at words that can't hold it.
+ *             Of a longer run it is known that its first word has length 64. Who gives single blocks
+ *             only marks their word as stale: its length is put right when a run is wanted that isn't
+ *             found otherwise, or never. One word can be checked out: single blocks are taken from it
+ *             by its bits alone. Words are written when they are first needed: reset costs nothing.
  * Cost        find up to 64 blocks, take and give them, check out, check in: O(log64 words), and
  *             find may put stale words right, each at most once for each time that it got a
  *             single block back. put: O(1), seldom O(log64 words). Longer runs: O(length / 64 +

@@ -2,15 +2,14 @@
  *
  * Idea        each word has a length from 0 to 64, of the longest free run that begins in it, and
  *             the place where that begins. The lengths of eight neighbouring words, a group, stand
- *             in one word and are compared at once; the places beside them. For each length from 1 there is a set of the groups that have it, with
- *             summaries above: a bit for each 64 of what is below, up to one word; and one mask of
- *             the lengths that any word has. So the smallest length that serves a request is one
- *             tzcnt, and a word of that length one tzcnt per level: nothing is scanned.
- *             The same places of all 64 sets are neighbours: a word whose length changes by a
- *             little leaves one set and joins another in the same cache line. Of 2^20 blocks the
- *             whole index has 51 KiB.
- *             One more set, of words, holds the stale ones: those whose length may have become
- *             longer since it was put.
+ *             in one word and are compared at once; the places beside them. For each length from 1
+ *             there is a set of the groups that have it, with summaries above: a bit for each 64 of
+ *             what is below, up to one word; and one mask of the lengths that any word has. So the
+ *             smallest length that serves a request is one tzcnt, and a word of that length one tzcnt
+ *             per level: nothing is scanned. The same places of all 64 sets are neighbours: a word
+ *             whose length changes by a little leaves one set and joins another in the same cache
+ *             line. Of 2^20 blocks the whole index has 51 KiB. One more set, of words, holds the
+ *             stale ones: those whose length may have become longer since it was put.
  * Cost        put, first, mark, take: O(log64 words). next: O(log64 words). reset: O(1). extend:
  *             O(words).
  * Overhead    25 bits a word, and 1/63 of 9 of these for the summaries.
@@ -48,13 +47,13 @@ typedef struct ca_run_group {
 } ca_run_group;
 
 /* Invariant: known <= word_count; each word below `known` has a length of at most 64 and a
- * place below 64, and lengths beyond it in the last group that a known word is in are 0. Bit n - 1 of `used` is set iff a word
- * has length n > 0; then the lowest level of set n has exactly the groups with such a word, and bit
- * i of each level above is set iff word i of the level below isn't 0. The sets of other lengths
- * hold nothing in the levels that have a summary, as far as known groups are concerned, and garbage
- * in the last one. Levels: none where one group holds all words; then `used` says it all.
- * Likewise the stale words, all of them known, whose last level holds no garbage if a word is
- * known. */
+ * place below 64, and lengths beyond it in the last group that a known word is in are 0. Bit n - 1 of
+ * `used` is set iff a word has length n > 0; then the lowest level of set n has exactly the groups
+ * with such a word, and bit i of each level above is set iff word i of the level below isn't 0. The
+ * sets of other lengths hold nothing in the levels that have a summary, as far as known groups are
+ * concerned, and garbage in the last one. Levels: none where one group holds all words; then `used`
+ * says it all. Likewise the stale words, all of them known, whose last level holds no garbage if a
+ * word is known. */
 typedef struct ca_run_index {
   uint64_t *sets; /* Of each level, the words 0 of the sets 1 to 64, their words 1 .. */
   ca_run_group *groups;

@@ -7,8 +7,8 @@
  *             granule, so that it is merged with both neighbours at once. What was never handed
  *             out, at the region's end, is in no tree: a cursor, `top`, carves it. A freed block of
  *             up to 1280 bytes first waits in the list of its exact size, for the next request of
- *             that size; its number is kept in an earlier block of the list. With CA_SIZES_RECORDED a second bit a granule marks where blocks begin, and
- *             gives their sizes.
+ *             that size; its number is kept in an earlier block of the list. With CA_SIZES_RECORDED a
+ *             second bit a granule marks where blocks begin, and gives their sizes.
  * Search      the list of the exact size; the tree of the exact size; the next non-empty class, by
  *             a mask of bits; top. Each from the lowest address. Sizes up to 64 granules have a
  *             class each, above there are 8 classes to a doubling. Before a request is refused, all
