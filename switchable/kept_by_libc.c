@@ -3,7 +3,6 @@
 
 #include <dlfcn.h>
 #include <link.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 
@@ -78,11 +77,10 @@ __attribute__((constructor(101))) static void find_keepers(void) {
   }
 }
 
-/* The list of functions to call at exit grows in a function of libc that has no name outside: so the
- * ones that call it stand here. Weak: a fully static program has libc's own. */
+/* The list of functions to call at exit grows in a function of libc that has no name outside: so who
+ * calls it stands here. Weak: a fully static program has libc's own, as exit() brings it along. */
 
 typedef int register_at_exit(void (*function)(void *), void *argument, void *object);
-typedef int register_on_exit(void (*function)(int, void *), void *argument);
 
 /* Relaxed: every thread finds the same. */
 static void *next_of(const char *name, void **found) {
@@ -112,17 +110,6 @@ EXPORT __attribute__((weak)) int __cxa_atexit(void (*function)(void *), void *ar
   memcpy(&next, &symbol, sizeof next);
   struct ca_context_header *const before = exchange_current(NULL);
   const int result = next(function, argument, object);
-  (void)exchange_current(before);
-  return result;
-}
-
-EXPORT __attribute__((weak)) int on_exit(void (*function)(int, void *), void *argument) {
-  static void *found;
-  register_on_exit *next;
-  void *const symbol = next_of("on_exit", &found);
-  memcpy(&next, &symbol, sizeof next);
-  struct ca_context_header *const before = exchange_current(NULL);
-  const int result = next(function, argument);
   (void)exchange_current(before);
   return result;
 }

@@ -8,8 +8,9 @@
  * Functions   all of the dynamic linker; of libc those that allocate buffers of streams, lists of
  *             destructors of thread-local objects and of functions to call at exit, tables of
  *             thread-specific data. Not those that hand what they allocate to their caller, as strdup().
- * Not seen    what else libc keeps: of setenv(), setlocale(), tzset(), name services, iconv. And in a
- *             fully static program nothing.
+ * Not seen    what else libc keeps: of setenv(), setlocale(), tzset(), on_exit(), name services, iconv;
+ *             and a stream itself, which stands in a list of all streams until it is closed. In a
+ *             fully static program, nothing of all this is seen.
  *
  * Private to //switchable.
  */
