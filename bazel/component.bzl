@@ -41,7 +41,7 @@ def ca_bench(name, copts = [], deps = [], **kwargs):
         srcs = ["//bazel:smoke.sh"],
         args = ["$(location :%s)" % name],
         data = [":" + name],
-        tags = ["nosan", "no_valgrind"],
+        tags = ["benchmark", "nosan", "no_valgrind"],
     )
 
 def ca_fuzz(name, copts = [], deps = [], **kwargs):
