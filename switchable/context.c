@@ -167,10 +167,11 @@ static void init_header(ca_context_header *self, const ca_context_settings *sett
   self->cleanups = NULL;
   self->sample_each = ca_samples_begin(settings->sample);
   self->until_sample = self->sample_each;
-  self->quick = ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP &&
-                self->sample_each == 0 && !ca_placement_in_force();
-  self->on_destroy = (uint8_t)settings->on_destroy;
-  self->over_budget = (uint8_t)settings->over_budget;
+  const bool quick = ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP &&
+                     self->sample_each == 0 && !ca_placement_in_force();
+  self->quick_sizes = quick ? CA_QUICK_SIZES : 0;
+  self->on_destroy = (unsigned)settings->on_destroy & 15;
+  self->over_budget = (unsigned)settings->over_budget & 15;
   self->asking = false;
   __atomic_store_n(&self->ending, false, __ATOMIC_RELAXED);
   self->exhausted = settings->exhausted;
@@ -524,7 +525,7 @@ bool ca_context_check(ca_context context) {
   const bool foreign_is_right =
       foreign == NULL || foreign == CA_FOREIGN_ORPHANED || ca_context_has_slot_of(self, foreign);
   return ca_context_check_extensions(self) && has_right_end(self) &&
-         (!self->quick || ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP) &&
+         (self->quick_sizes == 0 || ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP) &&
          self->allocator->ops->check(self->allocator) && self->deallocations <= self->allocations &&
          self->taken_in <= self->deallocations && holder_is_right(self) && foreign_is_right &&
          ca_family_check(self);

@@ -13,6 +13,9 @@
 #include "switchable/current.h"
 #include "switchable/thread_state.h"
 
+/* Who asks for more is looked at closer: kept_by_libc.h. */
+enum { CA_QUICK_SIZES = 1023 };
+
 /* Values of `foreign` that are no block. */
 #define CA_FOREIGN_GONE ((void *)1) /* Destroyed: nothing may be freed into it. */
 #define CA_FOREIGN_ORPHANED \
@@ -23,7 +26,7 @@
  *  - allocator's check holds; it lies in `local`, which ends where the blocks begin, or once there is
  *    an extension it is `ranges`;
  *  - overhead is at least what `local` needs;
- *  - quick only if `local` is a bump that records sizes;
+ *  - quick_sizes isn't 0 only if `local` is a bump that records sizes;
  *  - deallocations <= allocations, taken_in <= deallocations;
  *  - holder is the generation (parked), the address of the state of the thread that has it swapped
  *    in, or of this header itself (being reset, destroyed or resized into, or orphaned);
@@ -49,11 +52,13 @@ typedef struct ca_context_header {
   uint64_t allocations;
   uint64_t deallocations;
   uint64_t taken_in;
-  uint32_t overhead;   /* Where the blocks begin: bytes from here. */
-  bool quick;          /* It is a bump, and nobody wants to know of each of its blocks. */
-  bool has_family;     /* A ca_family of its own lies before its blocks. */
-  uint8_t on_destroy;  /* A ca_context_policy. */
-  uint8_t over_budget; /* A ca_over_budget. */
+  uint32_t overhead; /* Where the blocks begin: bytes from here. */
+  /* Blocks of up to so many bytes are served without a look at anything else: 0, or CA_QUICK_SIZES of
+   * a bump where nobody wants to know of each block. */
+  uint16_t quick_sizes;
+  bool has_family;          /* A ca_family of its own lies before its blocks. */
+  unsigned on_destroy : 4;  /* A ca_context_policy. */
+  unsigned over_budget : 4; /* A ca_over_budget. */
   /* Other threads write these two: a line of their own. */
   void *foreign __attribute__((aligned(64))); /* Atomic: blocks freed by others, newest first. */
   int64_t outstanding; /* Atomic: once orphaned, the blocks that are still out. */
@@ -104,7 +109,7 @@ ca_block ca_context_header_allocate(ca_context_header *self, size_t size, size_t
 /* The common cases of malloc and free, inline: a block aligned to 16, or NULL if the above must be asked;
  * whether ptr was a live block of self, and its life is ended. Require that this thread holds self. */
 static inline void *ca_context_header_allocate_quickly(ca_context_header *self, size_t size) {
-  if (CA_UNLIKELY(!self->quick)) {
+  if (CA_UNLIKELY(size - 1 >= self->quick_sizes)) { /* 0 isn't quick. */
     return NULL;
   }
   void *const ptr = ca_bump_allocate_recorded(&self->local.chosen.bump, size);
@@ -115,7 +120,8 @@ static inline void *ca_context_header_allocate_quickly(ca_context_header *self, 
 }
 
 static inline bool ca_context_header_deallocate_quickly(ca_context_header *self, void *ptr) {
-  if (CA_UNLIKELY(!self->quick || !ca_bump_deallocate_recorded(&self->local.chosen.bump, ptr))) {
+  if (CA_UNLIKELY(self->quick_sizes == 0 ||
+                  !ca_bump_deallocate_recorded(&self->local.chosen.bump, ptr))) {
     return false;
   }
   self->deallocations++;

@@ -21,6 +21,8 @@
 /* Who called the function that this stands in: placement.h, kept_by_libc.h. */
 #define CALLER __builtin_extract_return_addr(__builtin_return_address(0))
 
+_Static_assert((int)CA_QUICK_SIZES < (int)CA_STREAM_BUFFER_LEAST, "a stream's buffer is never quick");
+
 /* What glibc calls its own, whoever is malloc. */
 void *__libc_malloc(size_t size);
 void __libc_free(void *ptr);
@@ -114,8 +116,7 @@ static inline void *malloc_for(size_t size, const void *caller) {
     return CA_UNLIKELY(ca_thread_is_to_begin()) ? begin_and_allocate(size, caller)
                                                 : __libc_malloc(size);
   }
-  /* 0 isn't quick, nor may be what is as large as a stream's buffer: who asks is then looked at closer. */
-  if (CA_UNLIKELY(size - 1 >= CA_STREAM_BUFFER_LEAST - 1 || ca_is_dynamic_linker(caller))) {
+  if (CA_UNLIKELY(ca_is_dynamic_linker(caller))) {
     return allocate_in_slowly(current, size, caller);
   }
   void *const ptr = ca_context_header_allocate_quickly(current, size);
