@@ -21,7 +21,8 @@
 /* Who called the function that this stands in: placement.h, kept_by_libc.h. */
 #define CALLER __builtin_extract_return_addr(__builtin_return_address(0))
 
-_Static_assert((int)CA_QUICK_SIZES < (int)CA_STREAM_BUFFER_LEAST, "a stream's buffer is never quick");
+_Static_assert((int)CA_QUICK_SIZES < (int)CA_STREAM_BUFFER_LEAST,
+               "a stream's buffer is never quick");
 
 /* What glibc calls its own, whoever is malloc. */
 void *__libc_malloc(size_t size);

@@ -273,6 +273,15 @@ void ExpectFound(const Map &map, std::size_t found, std::size_t length, ca_free_
 
 constexpr ca_free_map_places kAnywhere = {1, 0};
 
+void GiveBack(Map &map, std::size_t first, std::size_t length, bool as_a_run) {
+  map.Set(first, length, true);
+  if (as_a_run) {
+    ca_free_map_give(&map.map, first, length);
+  } else {
+    for (std::size_t i = 0; i < length; ++i) ca_free_map_put(&map.map, first + i);
+  }
+}
+
 // Runs and single blocks, some of these from the word that is checked out.
 void Traffic(std::size_t count, unsigned seed) {
   std::mt19937 random(seed);
@@ -316,14 +325,8 @@ void Traffic(std::size_t count, unsigned seed) {
     }
     if (!live.empty() && (found == CA_FREE_MAP_NONE || random() % 3 == 0)) {
       std::swap(live[random() % live.size()], live.back());
-      const auto [first, size] = live.back();
+      GiveBack(map, live.back().first, live.back().second, random() % 2 == 0);
       live.pop_back();
-      map.Set(first, size, true);
-      if (random() % 2 == 0) {
-        ca_free_map_give(&map.map, first, size);
-      } else {
-        for (std::size_t i = 0; i < size; ++i) ca_free_map_put(&map.map, first + i);
-      }
     }
     ASSERT_TRUE(ca_free_map_check(&map.map)) << "in step " << step;
     ASSERT_EQ(ca_free_map_count_free(&map.map),
