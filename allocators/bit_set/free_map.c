@@ -36,7 +36,7 @@ static inline uint64_t bits_behind(const ca_free_map *self, size_t word) {
 
 /* What the index has to say of a word: its longest run, and where that begins. One of more than 64
  * blocks, which goes on in the next word, counts as 64. */
-static inline void settle(ca_free_map *self, size_t word) {
+static void settle(ca_free_map *self, size_t word) {
   const uint64_t bits = CA_UNLIKELY(word == self->out) ? 0 : self->words[word];
   unsigned place;
   const unsigned inside = ca_bits_longest_run(bits, &place);

@@ -48,41 +48,9 @@ void ca_run_index_reset(ca_run_index *self) {
   self->known = 0;
 }
 
-/* Word `at` of a level of the set of this length; of length 0, which has none, it's that of 64. */
-static inline uint64_t *set_word(const ca_run_index *self, unsigned level, size_t at,
-                                 unsigned length) {
-  return self->sets + (self->level.begin[level] + at) * CA_RUN_LENGTHS + ((length - 1) & 63);
-}
-
 /* All bits set if the length is in use: else its sets' words may be garbage, and mean 0. */
 static inline uint64_t used_mask(const ca_run_index *self, unsigned length) {
   return (uint64_t)0 - (self->used >> ((length - 1) & 63) & 1);
-}
-
-/* Without branches on the lengths and on what the sets hold, which nobody could foretell: a word
- * without a free run leaves or joins no set, but one is written as it was. */
-void ca_run_index_move(ca_run_index *self, size_t word, unsigned length) {
-  const size_t group = word / CA_RUN_GROUP;
-  const unsigned shift = word % CA_RUN_GROUP * 8;
-  const uint64_t bytes = self->groups[group].lengths;
-  const unsigned before = bytes >> shift & 0xFF;
-  const uint64_t others = ca_run_index_bytes_of(bytes, before) & ~(UINT64_C(0x80) << shift);
-  uint64_t leaves = (before != 0) & (others == 0);
-  const uint64_t joins = length != 0;
-  self->groups[group].lengths = bytes ^ (uint64_t)(before ^ length) << shift;
-  const uint64_t mask = used_mask(self, length);
-  size_t at = group;
-  for (unsigned level = 0; level < self->level.count; level++) {
-    uint64_t *const from = set_word(self, level, at / 64, before);
-    const uint64_t rest = *from & ~(leaves << (at % 64));
-    *from = rest;
-    uint64_t *const to = set_word(self, level, at / 64, length);
-    *to = (*to & mask) | joins << (at % 64);
-    leaves &= rest == 0;
-    at /= 64;
-  }
-  self->used &= ~(leaves << ((before - 1) & 63));
-  self->used |= joins << ((length - 1) & 63);
 }
 
 /* Bits [first, end) of one word. */
@@ -113,7 +81,8 @@ static void clear_fresh(ca_run_index *self, size_t first, size_t end) {
   for (unsigned level = 0; level + 1 < self->level.count; level++) {
     from = words_for(from);
     to = words_for(to);
-    memset(set_word(self, level, from, 1), 0, (to - from) * CA_RUN_LENGTHS * sizeof(uint64_t));
+    memset(ca_run_index_set_word(self, level, from, 1), 0,
+           (to - from) * CA_RUN_LENGTHS * sizeof(uint64_t));
   }
   from = first;
   to = end;
@@ -137,7 +106,7 @@ void ca_run_index_extend(ca_run_index *self, size_t words, unsigned length) {
   const uint64_t mask = used_mask(self, length);
   for (unsigned level = 0; level < self->level.count; level++) {
     for (size_t at = first / 64; at <= last / 64; at++) {
-      uint64_t *const to = set_word(self, level, at, length);
+      uint64_t *const to = ca_run_index_set_word(self, level, at, length);
       *to = (*to & mask) | bits_in(at, first, last + 1);
     }
     first /= 64;
@@ -183,7 +152,7 @@ size_t ca_run_index_take_stale(ca_run_index *self) {
 size_t ca_run_index_first_group(const ca_run_index *self, unsigned length) {
   size_t at = 0;
   for (unsigned level = self->level.count; level-- > 0;) {
-    at = at * 64 + ca_bits_lowest(*set_word(self, level, at, length));
+    at = at * 64 + ca_bits_lowest(*ca_run_index_set_word(self, level, at, length));
   }
   return at;
 }
@@ -194,7 +163,7 @@ static size_t next_group(const ca_run_index *self, unsigned length, size_t from)
   unsigned level = 0;
   uint64_t rest = 0;
   while (from < bits && level < self->level.count) { /* Up, to the first word that has a bit .. */
-    rest = *set_word(self, level, from / 64, length) & UINT64_MAX << (from % 64);
+    rest = *ca_run_index_set_word(self, level, from / 64, length) & UINT64_MAX << (from % 64);
     if (rest != 0) {
       break;
     }
@@ -207,7 +176,7 @@ static size_t next_group(const ca_run_index *self, unsigned length, size_t from)
   }
   size_t at = from / 64 * 64 + ca_bits_lowest(rest);
   while (level-- > 0) { /* .. and down to its lowest group. */
-    at = at * 64 + ca_bits_lowest(*set_word(self, level, at, length));
+    at = at * 64 + ca_bits_lowest(*ca_run_index_set_word(self, level, at, length));
   }
   return at;
 }
@@ -250,7 +219,7 @@ static bool groups_agree(const ca_run_index *self, unsigned length, bool *any) {
     return true;
   }
   for (size_t group = 0; group < words_for(groups) * 64; group++) {
-    const bool said = *set_word(self, 0, group / 64, length) >> (group % 64) & 1;
+    const bool said = *ca_run_index_set_word(self, 0, group / 64, length) >> (group % 64) & 1;
     if (said != (group < groups && group_has(self, group, length))) {
       return false;
     }
@@ -279,13 +248,13 @@ static bool set_agrees(const ca_run_index *self, unsigned length) {
   size_t below = words_for(groups_for(self->known));
   for (unsigned level = 0; level + 1 < self->level.count; level++) {
     if (any) {
-      if (!summary_agrees(set_word(self, level + 1, 0, length), set_word(self, level, 0, length),
-                          CA_RUN_LENGTHS, below)) {
+      if (!summary_agrees(ca_run_index_set_word(self, level + 1, 0, length),
+                          ca_run_index_set_word(self, level, 0, length), CA_RUN_LENGTHS, below)) {
         return false;
       }
     } else {
       for (size_t at = 0; at < below; at++) {
-        if (*set_word(self, level, at, length) != 0) {
+        if (*ca_run_index_set_word(self, level, at, length) != 0) {
           return false;
         }
       }

@@ -86,29 +86,54 @@ static inline unsigned ca_run_index_place(const ca_run_index *self, size_t word)
   return self->groups[word / CA_RUN_GROUP].places[word % CA_RUN_GROUP];
 }
 
-/* What put() leaves to run_index.c: another length. */
-void ca_run_index_move(ca_run_index *self, size_t word, unsigned length);
+/* Bit 7 of each byte of a group's lengths that is this length. None has bit 7 set itself. */
+static inline uint64_t ca_run_index_bytes_of(uint64_t lengths, unsigned length) {
+  const uint64_t low_bits = UINT64_C(0x7F7F7F7F7F7F7F7F);
+  const uint64_t difference = lengths ^ length * UINT64_C(0x0101010101010101);
+  return ~(difference + low_bits) & ~low_bits;
+}
 
-/* Gives the word this length and place. */
+/* Word `at` of a level of the set of this length; of length 0, which has none, it's that of 64. */
+static inline uint64_t *ca_run_index_set_word(const ca_run_index *self, unsigned level, size_t at,
+                                              unsigned length) {
+  return self->sets + (self->level.begin[level] + at) * CA_RUN_LENGTHS + ((length - 1) & 63);
+}
+
+/* Gives the word this length and place. Without branches on the lengths and on what the sets hold,
+ * which nobody could foretell: a word without a free run leaves or joins no set, but one is written
+ * as it was; and one that keeps its length leaves its set and joins it again. */
 static inline void ca_run_index_put(ca_run_index *self, size_t word, unsigned length,
                                     unsigned place) {
-  self->groups[word / CA_RUN_GROUP].places[word % CA_RUN_GROUP] = (unsigned char)place;
-  if (ca_run_index_length(self, word) != length) {
-    ca_run_index_move(self, word, length);
+  const size_t group = word / CA_RUN_GROUP;
+  const unsigned shift = word % CA_RUN_GROUP * 8;
+  ca_run_group *const of = &self->groups[group];
+  const uint64_t bytes = of->lengths;
+  const unsigned before = bytes >> shift & 0xFF;
+  const uint64_t others = ca_run_index_bytes_of(bytes, before) & ~(UINT64_C(0x80) << shift);
+  uint64_t leaves = (before != 0) & (others == 0);
+  const uint64_t joins = length != 0;
+  of->lengths = bytes ^ (uint64_t)(before ^ length) << shift;
+  of->places[word % CA_RUN_GROUP] = (unsigned char)place;
+  /* Where the length isn't in use its sets' words may be garbage, and mean 0. */
+  const uint64_t used = self->used;
+  const uint64_t mask = (uint64_t)0 - (used >> ((length - 1) & 63) & 1);
+  size_t at = group;
+  for (unsigned level = 0; level < self->level.count; level++) {
+    uint64_t *const from = ca_run_index_set_word(self, level, at / 64, before);
+    uint64_t *const to = ca_run_index_set_word(self, level, at / 64, length);
+    const uint64_t rest = *from & ~(leaves << (at % 64));
+    *from = rest;
+    *to = (*to & mask) | joins << (at % 64);
+    leaves &= rest == 0;
+    at /= 64;
   }
+  self->used = (used & ~(leaves << ((before - 1) & 63))) | joins << ((length - 1) & 63);
 }
 
 /* The shortest length in use that is at least `length` (1 to 64); 0 if there is none. */
 static inline unsigned ca_run_index_fitting(const ca_run_index *self, unsigned length) {
   const uint64_t fitting = self->used >> (length - 1);
   return fitting == 0 ? 0U : length + ca_bits_lowest(fitting);
-}
-
-/* Bit 7 of each byte of a group's lengths that is this length. None has bit 7 set itself. */
-static inline uint64_t ca_run_index_bytes_of(uint64_t lengths, unsigned length) {
-  const uint64_t low_bits = UINT64_C(0x7F7F7F7F7F7F7F7F);
-  const uint64_t difference = lengths ^ length * UINT64_C(0x0101010101010101);
-  return ~(difference + low_bits) & ~low_bits;
 }
 
 /* The lowest group with a word of this length, which is in use; and the lowest such word in a group
