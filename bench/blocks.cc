@@ -10,7 +10,8 @@
 //   run_RANK/HOLES/BLOCKS    ns for an allocation of 1 to 64 blocks, at random, in a set of BLOCKS
 //                            blocks of which 90 % are live. holes_of_runs: after runs of 1 to 64
 //                            came and went; holes_of_blocks: after single blocks did. The time that
-//                            reading the clock takes, at the median, is taken off.
+//                            reading the clock takes, at the median, is taken off. The two sizes take
+//                            turns, whose first 2000 steps don't count.
 //   run_p99_undisturbed/...  of all rounds, the calls after 2000 steps without a break of 20 µs: on a
 //                            busy machine others leave cold caches behind, and the p99 is of these.
 //   run_p99_nothing/...      what the clock says of no call at all in the same steps.
@@ -184,10 +185,14 @@ struct Timer {
   double granule;  // What all differences are a multiple of, in ns.
 };
 
+// Small, so that it's the set's own memory and not this that fills the caches.
 struct Run {
-  void *ptr;
-  std::size_t length;
+  std::uint32_t first : 26;
+  std::uint32_t length_less_one : 6;
 };
+
+// Steps after which the caches hold what the set needs.
+constexpr int kUndisturbed = 2000;
 
 struct Sample {
   double time;
@@ -200,8 +205,8 @@ class RunSet {
   RunSet(std::size_t blocks, std::size_t longest) : memory_(blocks * 64 + blocks + 65536) {
     // As many blocks as asked for: the others stay taken.
     ca_bit_set_init_range(&set_, memory_.block(), 64, CA_SIZES_FORGOTTEN);
-    void *const whole = ca_bit_set_allocate(&set_, ca_bit_set_capacity(&set_), 16).ptr;
-    ca_bit_set_deallocate(&set_, whole, blocks * 64);
+    begin_ = static_cast<char *>(ca_bit_set_allocate(&set_, ca_bit_set_capacity(&set_), 16).ptr);
+    ca_bit_set_deallocate(&set_, begin_, blocks * 64);
     total_ = blocks;
     for (std::size_t left = blocks; left > 0;) {
       const std::size_t length = std::min<std::size_t>(left, 1 + random_() % longest);
@@ -214,14 +219,15 @@ class RunSet {
 
   void FreeAny() {
     std::swap(runs_[random_() % runs_.size()], runs_.back());
-    ca_bit_set_deallocate(&set_, runs_.back().ptr, runs_.back().length * 64);
-    live_ -= runs_.back().length;
+    const Run run = runs_.back();
+    const std::size_t length = run.length_less_one + std::size_t{1};
+    ca_bit_set_deallocate(&set_, begin_ + std::size_t{run.first} * 64, length * 64);
+    live_ -= length;
     runs_.pop_back();
   }
   // Times one allocation, and nothing right before.
   Sample Step(const Timer &timer, bool keep) {
     constexpr double kBreak = 20e3;
-    constexpr int kUndisturbed = 2000;
     const std::size_t length = 1 + random_() % 64;
     const std::uint64_t now = Ticks();
     since_break_ = timer.In(now - last_) > kBreak ? 0 : since_break_ + 1;
@@ -236,8 +242,7 @@ class RunSet {
     sample.time = timer.Since(begin);
     if (ca_block_is_none(block)) return sample;
     if (keep) {
-      runs_.push_back({block.ptr, length});
-      live_ += length;
+      Note(block.ptr, length);
       while (live_ > total_ / 10 * 9) FreeAny();
     } else {
       ca_bit_set_deallocate(&set_, block.ptr, length * 64);
@@ -248,11 +253,17 @@ class RunSet {
  private:
   void Add(std::size_t length) {
     void *ptr = ca_bit_set_allocate(&set_, length * 64, 16).ptr;
-    if (ptr == nullptr) return;
-    runs_.push_back({ptr, length});
+    if (ptr != nullptr) Note(ptr, length);
+  }
+  void Note(const void *ptr, std::size_t length) {
+    const std::size_t first =
+        static_cast<std::size_t>(static_cast<const char *>(ptr) - begin_) / 64;
+    runs_.push_back({static_cast<std::uint32_t>(first) & 0x3FFFFFF,
+                     static_cast<std::uint32_t>(length - 1) & 63});
     live_ += length;
   }
   Mapping memory_;
+  char *begin_;
   ca_bit_set set_;
   std::mt19937 random_{5};
   std::vector<Run> runs_;
@@ -297,12 +308,13 @@ void Runs(const std::string &holes, std::size_t longest, bool keep) {
   const std::string sizes[] = {"16384", "1048576"};
   RunSet small(1 << 14, longest);
   RunSet large(1 << 20, longest);
+  // Written before the steps, whose caches a page fault between two of them would empty.
+  std::vector<Sample> samples(g_options.quick ? 500 : 20000, Sample());
   for (int round = 0; round < (g_options.quick ? 1 : 9); ++round) {
     for (int which = 0; which < 2; ++which) {
-      std::vector<Sample> samples;
-      for (int step = 0; step < (g_options.quick ? 500 : 20000); ++step) {
-        samples.push_back((which == 0 ? small : large).Step(timer, keep));
-      }
+      RunSet &set = which == 0 ? small : large;
+      for (int step = 0; step < kUndisturbed; ++step) set.Step(timer, keep);  // Its turn: warm.
+      for (Sample &sample : samples) sample = set.Step(timer, keep);
       times[which].Add(samples);
     }
   }
