@@ -198,9 +198,8 @@ TEST_F(ContextTest, CheckFindsAKindThatIsNotTheInterfaces) {
   for (const ca_context_kind kind : kKinds) {
     ASSERT_TRUE(Init(kind));
     ca_allocate(allocator(), 100, 16);
-    for (const ca_context_kind wrong :
-         {CA_CONTEXT_NONE, CA_CONTEXT_BUMP, CA_CONTEXT_BIT_SET,
-          CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE, static_cast<ca_context_kind>(77)}) {
+    for (const ca_context_kind wrong : {CA_CONTEXT_NONE, CA_CONTEXT_BUMP, CA_CONTEXT_BIT_SET,
+                                        CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE}) {
       context_.kind = wrong;
       EXPECT_EQ(ca_context_allocator_check(&context_), wrong == kind) << kind << ", " << wrong;
       context_.kind = kind;
