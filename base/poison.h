@@ -12,6 +12,9 @@
  *             -DCA_VALGRIND=1 (--config=valgrind), AddressSanitizer's with -fsanitize=address.
  * Precision   AddressSanitizer marks 8-byte groups: of a group only the tail can be poisoned, so
  *             a block that begins inside a group makes the bytes before it addressable.
+ * Neighbours  allocators put blocks side by side, as they do in a plain build: a write that ends in a
+ *             live neighbour isn't seen. Where it shall be, as in a debug build, put
+ *             adaptors/redzone around the allocator.
  * Threads     as the memory they are told about.
  */
 #ifndef CONTEXT_ALLOCATOR_BASE_POISON_H_

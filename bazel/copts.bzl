@@ -21,3 +21,11 @@ CA_TEST_COPTS = [
     "-Wno-missing-field-initializers",
     "-Wno-dangling-else",  # if (...) EXPECT_...; is how GoogleTest reads
 ]
+
+# For a processor with tzcnt, blsr and popcnt: what base/bits.h is the same without.
+CA_BMI_COPTS = [
+    "-mbmi",
+    "-mbmi2",
+    "-mlzcnt",
+    "-mpopcnt",
+]

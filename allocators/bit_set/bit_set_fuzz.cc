@@ -11,7 +11,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
       ca_buffer_init(&buffer, memory, sizeof memory);
       ca_bit_set set;
       if (!ca_bit_set_init(&set, ca_buffer_source(&buffer), 90000, block_size, sizes)) return 0;
-      ca_testing::FuzzAllocator(ca_bit_set_allocator(&set), data, size);
+      ca_testing::FuzzCalls calls;
+      calls.reset = [&set] { ca_bit_set_reset(&set); };
+      calls.live = [&set] { return ca_bit_set_live(&set); };
+      ca_testing::FuzzAllocator(ca_bit_set_allocator(&set), data, size, {}, calls);
       ca_bit_set_destroy(&set);
     }
   }

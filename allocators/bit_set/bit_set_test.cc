@@ -1,6 +1,7 @@
 #include "allocators/bit_set/bit_set.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <cstring>
@@ -224,6 +225,28 @@ TEST_P(BitSetTest, ImpossibleBlockSizesAndRangesAreRefused) {
   EXPECT_FALSE(ca_bit_set_init_range(&set, ca_block_make(memory_, SIZE_MAX), 64, GetParam()));
   EXPECT_FALSE(ca_bit_set_init_range(
       &set, ca_block_make(reinterpret_cast<void *>(UINTPTR_MAX - 5000), 6000), 64, GetParam()));
+}
+
+// Address space only: of 40 GiB, no more than a few pages are touched.
+TEST_P(BitSetTest, OfARangeOfMoreBlocksThanCanBeNumberedOnlySoManyAreUsed) {
+  if (ca_poison_is_seen()) GTEST_SKIP() << "the tool's own records of so much would be touched";
+  constexpr std::size_t kSize = std::size_t{40} << 30;
+  void *const memory = mmap(nullptr, kSize, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) GTEST_SKIP() << "no such address space";
+  ca_bit_set set;
+  ASSERT_TRUE(ca_bit_set_init_range(&set, ca_block_make(memory, kSize), 8, GetParam()));
+  const std::size_t capacity = ca_bit_set_capacity(&set);
+  EXPECT_EQ(capacity, CA_BIT_SET_COUNT_MAX * 8);
+  EXPECT_TRUE(ca_block_is_none(ca_allocate(&set.base, capacity + 1, 8)));
+  const ca_block block = ca_allocate(&set.base, 1 << 20, 8);
+  EXPECT_FALSE(ca_block_is_none(block));
+  EXPECT_TRUE(
+      ca_block_is_none(ca_grow(&set.base, block.ptr, block.size, capacity + 1, 8, CA_MOVE_NEVER)));
+  EXPECT_EQ(ca_bit_set_live(&set), block.size);
+  EXPECT_TRUE(set.base.ops->check(&set.base));
+  ca_bit_set_destroy(&set);
+  munmap(memory, kSize);
 }
 
 TEST_P(BitSetTest, TinyAndMisalignedRangesAreNeverOverrun) {

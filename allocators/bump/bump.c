@@ -303,6 +303,7 @@ bool ca_bump_init(ca_bump *self, ca_source *source, size_t size, ca_sizes sizes)
 void ca_bump_destroy(ca_bump *self) {
   ca_unpoison(self->begin, (size_t)(self->end - self->begin));
   if (!ca_block_is_none(self->region)) {
+    ca_unpoison(self->region.ptr, self->region.size); /* Also what is behind a moved end. */
     ca_source_release(self->source, self->region);
   }
   *self = (ca_bump){.base = self->base};

@@ -13,10 +13,15 @@
  * Alignment   any power of two; with sizes recorded 16 at least.
  * Errors      none iff what is left of the range, after alignment and record, is less than `size`;
  *             it never asks the source again. Grow: also iff the block isn't the newest.
- * Misuse      sizes recorded: a double free, an interior or a wild pointer is reported by name in
- *             every build (a wild one with a likelihood of 1 - 2^-16); sizes forgotten: unseen.
+ * Misuse      sizes recorded: a double free, a size above the block's, an interior or a wild pointer
+ *             is reported by name in every build; the last two unless the word in front of them
+ *             holds their seal, of 16 bits, by chance or because it was made to. Sizes forgotten:
+ *             unseen.
  * Ownership   the source must outlive the allocator; destroy() returns the range to it.
  * Threads     not thread-safe.
+ * Statistics  ca_bump_used() and ca_bump_peak(), from where the cursor is and was; live blocks, where
+ *             sizes are recorded, by the interface's walk. Live bytes would cost every call: what
+ *             was freed and isn't the newest counts as used. See adaptors/tracking.
  * Source      D. R. Hanson, "Fast allocation and deallocation of memory based on object
  *             lifetimes", Software: Practice and Experience 20(1), 1990.
  */
@@ -106,7 +111,8 @@ static inline void ca_bump_deallocate(ca_bump *self, void *ptr, size_t size) {
 
 /* Has the range end elsewhere from now on, but not before what was handed out. Requires `end`
  * inside the range that init was given, and with sizes recorded a multiple of 16 before that range's
- * own end. */
+ * own end. What is behind it stays poisoned, and where the range is the caller's, after destroy() too:
+ * for the caller to unpoison. */
 static inline void ca_bump_move_end(ca_bump *self, char *end) {
   __atomic_store_n(&self->end, end < self->cursor ? self->cursor : end, __ATOMIC_RELAXED);
 }

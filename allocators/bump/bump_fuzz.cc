@@ -9,7 +9,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     ca_buffer_init(&buffer, memory, sizeof memory);
     ca_bump bump;
     if (!ca_bump_init(&bump, ca_buffer_source(&buffer), sizeof memory, sizes)) return 0;
-    ca_testing::FuzzAllocator(ca_bump_allocator(&bump), data, size);
+    ca_testing::FuzzCalls calls;
+    calls.reset = [&bump] { ca_bump_reset(&bump); };
+    ca_testing::FuzzAllocator(ca_bump_allocator(&bump), data, size, {}, calls);
     ca_bump_destroy(&bump);
   }
   return 0;

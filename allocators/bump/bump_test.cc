@@ -171,6 +171,19 @@ TEST_P(BumpTest, ToolsSeeFreedAndNeverAllocatedMemory) {
   EXPECT_TRUE(ca_is_poisoned(bytes)) << "reset";
 }
 
+TEST_P(BumpTest, TheSourceGetsNothingPoisonedBack) {
+  if (!ca_poison_is_seen()) GTEST_SKIP() << "neither AddressSanitizer nor Valgrind";
+  alignas(16) static char memory[1024];
+  ca_buffer buffer;
+  ca_buffer_init(&buffer, memory, sizeof memory);
+  ca_bump bump;
+  ASSERT_TRUE(ca_bump_init(&bump, ca_buffer_source(&buffer), sizeof memory, GetParam()));
+  ca_bump_move_end(&bump, bump.end - 512);
+  EXPECT_TRUE(ca_is_poisoned(memory + 800));
+  ca_bump_destroy(&bump);
+  for (const char &byte : memory) ASSERT_FALSE(ca_is_poisoned(&byte)) << &byte - memory;
+}
+
 TEST(BumpRecordingTest, ABlockOfEightMoreThanAMultipleOfSixteenCostsOnlyItsRecord) {
   alignas(16) char memory[1024];
   ca_bump bump;

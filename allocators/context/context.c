@@ -117,6 +117,31 @@ void ca_context_allocator_destroy(ca_context_allocator *self) {
   choose_none(self, CA_SIZES_FORGOTTEN);
 }
 
+static bool is_called(const ca_context_allocator *self, const char *name) {
+  return strncmp(self->chosen.base.ops->name, name, strlen(name)) == 0;
+}
+
+static bool is_of_its_kind(const ca_context_allocator *self) {
+  switch (self->kind) {
+    case CA_CONTEXT_BUMP:
+      return is_called(self, "bump");
+    case CA_CONTEXT_BIT_SET:
+      return is_called(self, "bit set");
+    case CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE:
+      return is_called(self, "multiple_binary_search_tree");
+    case CA_CONTEXT_NONE:
+      return is_called(self, "bump") && self->chosen.bump.begin == self->chosen.bump.end;
+  }
+  return false;
+}
+
+bool ca_context_allocator_check(const ca_context_allocator *self) {
+  if (self->chosen.base.ops == NULL) { /* All-zero. */
+    return self->kind == CA_CONTEXT_NONE;
+  }
+  return is_of_its_kind(self) && self->chosen.base.ops->check(&self->chosen.base);
+}
+
 ca_context_allocator_statistics ca_context_allocator_measure(const ca_context_allocator *self) {
   ca_context_allocator_statistics measured = {.used = 0, .peak = 0, .capacity = 0};
   switch (self->kind) {

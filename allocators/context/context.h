@@ -7,7 +7,8 @@
  *             What lives shortly is bumped and forgotten whole; what lives for a while and comes and
  *             goes in similar sizes gets a bit set; what lives long and varies, trees.
  * Cost, Overhead, Alignment, Errors, Misuse
- *             the kind's: see bump.h, bit_set.h and multiple_binary_search_tree.h.
+ *             the kind's: see bump.h, bit_set.h and multiple_binary_search_tree.h. Reset is O(1) in
+ *             each.
  * Ownership   the source must outlive the context; destroy() returns the range to it.
  * Threads     not thread-safe.
  */
@@ -108,6 +109,10 @@ static inline ca_allocator *ca_context_allocator_allocator(ca_context_allocator 
 static inline ca_context_kind ca_context_allocator_kind(const ca_context_allocator *self) {
   return self->kind;
 }
+
+/* Whether the invariant holds: that of the kind, which the interface's own check tests alone, and that
+ * the interface is this kind's. O(n) as the kind's. */
+bool ca_context_allocator_check(const ca_context_allocator *self);
 
 /* What can be derived at no cost to the calls. */
 typedef struct ca_context_allocator_statistics {

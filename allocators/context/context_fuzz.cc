@@ -11,7 +11,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
                                          ca_context_kind_for(hint), &settings)) {
       return 0;
     }
-    ca_testing::FuzzAllocator(ca_context_allocator_allocator(&context), data, size);
+    ca_testing::FuzzCalls calls;
+    calls.reset = [&context] { ca_context_allocator_reset(&context); };
+    ca_testing::FuzzAllocator(ca_context_allocator_allocator(&context), data, size, {}, calls);
     ca_context_allocator_destroy(&context);
   }
   return 0;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <vector>
 
 #include "allocators/testing/allocator_conformance.h"
@@ -59,6 +60,9 @@ class ContextTest : public testing::Test {
   }
   bool Refuses() { return ca_block_is_none(ca_allocate(allocator(), 1, 1)); }
 
+  static constexpr ca_context_kind kKinds[] = {CA_CONTEXT_BUMP, CA_CONTEXT_BIT_SET,
+                                               CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE};
+
   alignas(4096) char memory_[65536];
   ca_context_allocator context_ = {};
 };
@@ -87,9 +91,7 @@ TEST_F(ContextTest, TheInterfaceIsTheChosenAllocatorsOwn) {
 
 TEST_F(ContextTest, ServesAsOneKindAfterTheOther) {
   for (int round = 0; round < 6; ++round) {
-    const ca_context_kind kinds[] = {CA_CONTEXT_BUMP, CA_CONTEXT_BIT_SET,
-                                     CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE};
-    const ca_context_kind kind = kinds[round % 3];
+    const ca_context_kind kind = kKinds[round % 3];
     ASSERT_TRUE(Init(kind));
     int blocks = 0;
     while (!ca_block_is_none(ca_allocate(allocator(), 64, 16))) blocks++;
@@ -101,8 +103,7 @@ TEST_F(ContextTest, ServesAsOneKindAfterTheOther) {
 }
 
 TEST_F(ContextTest, ResetForgetsEverythingAndKeepsTheKind) {
-  for (const ca_context_kind kind :
-       {CA_CONTEXT_BUMP, CA_CONTEXT_BIT_SET, CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE}) {
+  for (const ca_context_kind kind : kKinds) {
     ASSERT_TRUE(Init(kind));
     ca_allocate(allocator(), 1000, 16);
     EXPECT_GE(ca_context_allocator_measure(&context_).used, 1000U);
@@ -120,8 +121,7 @@ TEST_F(ContextTest, ResetForgetsEverythingAndKeepsTheKind) {
 TEST_F(ContextTest, APeakStaysUntilReset) {
   ca_context_allocator_settings settings = {};
   settings.sizes = CA_SIZES_RECORDED;
-  for (const ca_context_kind kind :
-       {CA_CONTEXT_BUMP, CA_CONTEXT_BIT_SET, CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE}) {
+  for (const ca_context_kind kind : kKinds) {
     ASSERT_TRUE(Init(kind, &settings));
     EXPECT_EQ(ca_context_allocator_measure(&context_).peak, 0U);
     std::vector<void *> blocks;
@@ -180,11 +180,75 @@ TEST_F(ContextTest, WhatCouldNotBeSetUpRefusesEverything) {
 
 TEST_F(ContextTest, DestroyTwiceIsHarmlessAndRefusesAfterwards) {
   ca_context_allocator zero = {};
+  EXPECT_TRUE(ca_context_allocator_check(&zero));
   ca_context_allocator_destroy(&zero);
-  ASSERT_TRUE(Init(CA_CONTEXT_BIT_SET));
-  ca_context_allocator_destroy(&context_);
-  ca_context_allocator_destroy(&context_);
-  EXPECT_TRUE(Refuses());
+  for (const ca_context_kind kind : kKinds) {
+    ASSERT_TRUE(Init(kind));
+    ca_allocate(allocator(), 100, 16);
+    ca_context_allocator_destroy(&context_);
+    EXPECT_TRUE(ca_context_allocator_check(&context_));
+    EXPECT_TRUE(Refuses());
+    ca_context_allocator_destroy(&context_);
+    EXPECT_TRUE(ca_context_allocator_check(&context_));
+    EXPECT_TRUE(Refuses());
+  }
+}
+
+TEST_F(ContextTest, CheckFindsAKindThatIsNotTheInterfaces) {
+  for (const ca_context_kind kind : kKinds) {
+    ASSERT_TRUE(Init(kind));
+    ca_allocate(allocator(), 100, 16);
+    for (const ca_context_kind wrong : {CA_CONTEXT_NONE, CA_CONTEXT_BUMP, CA_CONTEXT_BIT_SET,
+                                        CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE}) {
+      context_.kind = wrong;
+      EXPECT_EQ(ca_context_allocator_check(&context_), wrong == kind) << kind << ", " << wrong;
+      context_.kind = kind;
+    }
+    ca_context_allocator_destroy(&context_);
+    context_.kind = kind;
+    EXPECT_EQ(ca_context_allocator_check(&context_), kind == CA_CONTEXT_BUMP);
+    context_.kind = CA_CONTEXT_NONE;
+  }
+  ASSERT_TRUE(Init(CA_CONTEXT_BUMP));
+  context_.chosen.bump.cursor = context_.chosen.bump.end + 16;
+  EXPECT_FALSE(ca_context_allocator_check(&context_)) << "the kind's own";
+  ca_context_allocator_reset(&context_);
+}
+
+// Whatever is allocated, in ranges of any begin and end: used <= peak <= capacity <= the range.
+TEST_F(ContextTest, WhatIsMeasuredNeverPassesTheCapacity) {
+  for (const ca_context_kind kind : kKinds) {
+    for (const ca_sizes sizes : {CA_SIZES_FORGOTTEN, CA_SIZES_RECORDED}) {
+      for (std::size_t size = 2000; size < 12000; size += 617) {
+        const ca_context_allocator_settings settings = {sizes, 16};
+        const ca_block range = ca_block_make(memory_ + size % 19, size);
+        ASSERT_TRUE(ca_context_allocator_init_range(&context_, range, kind, &settings));
+        ca_block block = ca_allocate(allocator(), 40, 16);
+        while (!ca_block_is_none(block)) {
+          const auto measured = ca_context_allocator_measure(&context_);
+          ASSERT_LE(measured.used, measured.peak);
+          ASSERT_LE(measured.peak, measured.capacity);
+          ASSERT_LE(measured.capacity, size);
+          block = ca_allocate(allocator(), 40, 16);
+        }
+        EXPECT_TRUE(ca_context_allocator_check(&context_));
+        ca_context_allocator_destroy(&context_);
+      }
+    }
+  }
+}
+
+TEST_F(ContextTest, AKindsStorageIsEnough) {
+  for (const ca_context_kind kind : kKinds) {
+    const std::size_t size = ca_context_allocator_size(kind);
+    std::memset(static_cast<void *>(&context_), 0x5A, sizeof context_);
+    ASSERT_TRUE(Init(kind));
+    ca_deallocate(allocator(), ca_allocate(allocator(), 100, 16).ptr, 100, 16);
+    ca_context_allocator_reset(&context_);
+    ca_context_allocator_destroy(&context_);
+    const auto *bytes = reinterpret_cast<const unsigned char *>(&context_);
+    for (std::size_t i = size; i < sizeof context_; ++i) ASSERT_EQ(bytes[i], 0x5A) << kind;
+  }
 }
 
 }  // namespace

@@ -3,23 +3,29 @@
  * Idea        each block is a mapping of its own: nothing is shared between blocks, what is freed
  *             goes back to the system at once, and growing moves page tables, not bytes. For
  *             blocks that would waste much or hold much elsewhere.
- * Cost        allocate, deallocate, grow, shrink: a system call each (allocate with an alignment
- *             above the page size: up to three), and a page fault for each page when first
- *             touched. No list of blocks is kept: any number of them costs no memory here.
+ * Cost        allocate, deallocate, grow, shrink: a system call each, and a page fault for each page
+ *             when first touched. allocate with an alignment above the page size: up to three; grow
+ *             of a block that has to move: two, and with such an alignment up to five. No list of
+ *             blocks is kept: any number of them costs no memory here.
  * Overhead    a request is rounded up to whole pages; with sizes recorded there is one more page
  *             in front of each block.
  * Alignment   the page size always; above it any power of two for which there is address space.
  * Contents    allocate: zero. grow: what is new is zero, beyond the old size's last page.
- * Errors      none iff the system refuses, a limit given in the settings would be passed, or the
- *             rounded size exceeds PTRDIFF_MAX. Grow, told not to move: also iff the addresses
- *             behind are in use. errno is kept.
- * Misuse      sizes recorded: a pointer that isn't a page's begin, or whose record is not that of a
- *             block here, is reported as "not a block", a size that doesn't fit as "wrong size". A
- *             block that was freed is no longer mapped: freeing it again faults there, at once. Sizes
- *             forgotten: a double free is only seen when no block is left.
- * Ownership   destroy() requires that every block was given back: blocks aren't known here.
+ * Errors      none iff the system refuses, `prepare` does, a limit given in the settings would be
+ *             passed, or the rounded size exceeds PTRDIFF_MAX. Grow, told not to move: also iff the
+ *             addresses behind are in use. errno is kept. Where the system's number of mappings is
+ *             used up it may refuse to take pages back: they then stay mapped, unused.
+ * Misuse      a pointer that isn't a page's begin is reported as "not a block", a size of more pages
+ *             than are mapped as "wrong size". Sizes recorded: also a page's begin whose record is
+ *             not that of a block here, and any size of another number of pages. A block that was
+ *             freed is no longer mapped: freeing it again faults there, at once, and so does any
+ *             pointer without memory in front of it. Sizes forgotten: a double free is only seen
+ *             when no block is left.
+ * Ownership   blocks aren't known here: there is no reset, and destroy() requires that every block
+ *             was given back.
  * Threads     not thread-safe.
- * Statistics  live bytes, their peak, and live blocks: kept, since a system call drowns them.
+ * Statistics  live bytes and their peak, in whole pages and with the records, and live blocks: the
+ *             members `mapped`, `peak` and `blocks`; kept, since a system call drowns them.
  */
 #ifndef CONTEXT_ALLOCATOR_ALLOCATORS_MEMORY_MAP_MEMORY_MAP_H_
 #define CONTEXT_ALLOCATOR_ALLOCATORS_MEMORY_MAP_MEMORY_MAP_H_
@@ -56,7 +62,8 @@ typedef struct ca_memory_map_allocator {
 void ca_memory_map_allocator_init(ca_memory_map_allocator *self,
                                   const ca_memory_map_allocator_settings *settings);
 
-/* Requires that every block was given back. Twice is harmless. */
+/* Requires that every block was given back, which a debug build asserts; in others, what wasn't
+ * stays mapped, and is forgotten. Twice is harmless. */
 void ca_memory_map_allocator_destroy(ca_memory_map_allocator *self);
 
 /* The allocator interface of *self; valid as long as *self is. */

@@ -232,4 +232,42 @@ TEST_P(MemoryMapDeathTest, MisuseIsReported) {
   EXPECT_DEATH(ca_deallocate(allocator(), bytes, 3 * page_, 16), "not a block");
 }
 
+TEST_P(MemoryMapDeathTest, AWrongSizeIsReportedByGrowAndShrink) {
+  if (GetParam() == CA_SIZES_FORGOTTEN) GTEST_SKIP() << "knows no sizes";
+  const ca_block block = ca_allocate(allocator(), 3 * page_, 16);
+  EXPECT_DEATH(ca_grow(allocator(), block.ptr, 2 * page_, 4 * page_, 16, CA_MOVE_ALLOWED),
+               "grow\\(0x[0-9a-f]+\\): wrong size");
+  EXPECT_DEATH(ca_shrink(allocator(), block.ptr, 2 * page_, page_, 16, CA_MOVE_ALLOWED),
+               "shrink\\(0x[0-9a-f]+\\): wrong size");
+  ca_deallocate(allocator(), block.ptr, 3 * page_, 16);
+}
+
+// A block's last bytes of a page are its owner's, who may have put there what a record looks like.
+TEST_P(MemoryMapDeathTest, ARecordHoldsForItsOwnPlaceAndAllocatorOnly) {
+  if (GetParam() == CA_SIZES_FORGOTTEN) GTEST_SKIP() << "writes no records";
+  constexpr std::size_t kRecord = 16;
+  const ca_block block = ca_allocate(allocator(), 3 * page_, 16);
+  auto *bytes = static_cast<char *>(block.ptr);
+  std::memcpy(bytes + page_ - kRecord, bytes - kRecord, kRecord);
+  EXPECT_DEATH(allocator()->ops->deallocate_unsized(allocator(), bytes + page_), "not a block");
+  EXPECT_DEATH(allocator()->ops->usable_size(allocator(), bytes + page_),
+               "usable_size.*not a block");
+  ca_memory_map_allocator other;
+  ca_memory_map_allocator_init(&other, &map_.settings);
+  ca_allocator *const others = ca_memory_map_allocator_allocator(&other);
+  const ca_block theirs = ca_allocate(others, 3 * page_, 16);
+  EXPECT_DEATH(others->ops->deallocate_unsized(others, bytes), "not a block");
+  ca_deallocate(others, theirs.ptr, 3 * page_, 16);
+  ca_deallocate(allocator(), bytes, 3 * page_, 16);
+}
+
+#ifndef NDEBUG
+TEST_P(MemoryMapDeathTest, DestroyWhileABlockLivesIsACallersError) {
+  const ca_block block = ca_allocate(allocator(), 1, 16);
+  EXPECT_DEATH(ca_memory_map_allocator_destroy(&map_), "self->blocks == 0");
+  ca_deallocate(allocator(), block.ptr, 1, 16);
+  ca_memory_map_allocator_destroy(&map_);
+}
+#endif
+
 }  // namespace

@@ -17,9 +17,10 @@
  * Cost        allocate and deallocate from and to a list: O(1); else O(log n) of the n free runs of
  *             one class. Merging the lists costs that for each block that waits, and each was freed
  *             once; a request that is to be refused, the walk over the runs of its class and, for
- *             alignments above 16, of those above. grow, shrink: O(log n). Sizes recorded: one
- *             more step for every 1 KiB of a block that is freed or resized. init, reset: O(1),
- *             whatever was allocated, and the region isn't touched.
+ *             alignments above 16, of those above. grow, shrink: O(log n). What is taken from top,
+ *             also to grow, has the marks that it covers written: a byte for 128 bytes, or 64 with
+ *             sizes recorded. There, too, one more step for every 1 KiB of a block that is freed or
+ *             resized. init, reset: O(1), whatever was allocated, and the region isn't touched.
  * Overhead    sizes rounded up to 16 bytes; of the region, 1/128 (sizes forgotten) or 1/64
  *             (recorded) for the marks; and the trees: 8 bytes for each class, 904 for 64 KiB, at
  *             most 2,112. The structure itself has 792 bytes at most.
@@ -31,9 +32,12 @@
  *             would have been refused without them.
  * Misuse      sizes recorded: a double free, an interior or wild pointer and a wrong size are each
  *             reported by name, in every build; sizes forgotten: unseen.
- * Limits      a region of up to 32 GiB: of a larger one only that much is used.
+ * Limits      a region of up to 32 GiB, marks included: of a larger one only that much is used.
  * Ownership   the source must outlive the allocator; destroy() returns the region to it.
  * Threads     not thread-safe.
+ * Statistics  live bytes, as rounded, and how far the region was needed, derived in O(1); live blocks,
+ *             where sizes are recorded, by their marks. The most that was live at once would cost
+ *             every call: see adaptors/tracking.
  * Source      address-ordered fits as surveyed in P. R. Wilson et al.,
  *             "Dynamic storage allocation: a survey and critical review", IWMM 1995; the classes and
  *             the mask as in M. Masmano et al., "TLSF: a new dynamic memory allocator for real-time

@@ -1,6 +1,7 @@
 #include "allocators/multiple_binary_search_tree/multiple_binary_search_tree.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <cstring>
@@ -235,6 +236,29 @@ TEST_P(TreesTest, AnExhaustedSourceOrATooSmallSizeLeavesAnAllocatorThatRefuses) 
     ca_multiple_binary_search_tree_destroy(&trees);
     EXPECT_EQ(buffer.out, 0U);
   }
+}
+
+// Address space only: of 40 GiB, no more than a few pages are touched.
+TEST_P(TreesTest, OfARegionAboveTheLimitOnlySoMuchIsUsed) {
+  if (ca_poison_is_seen()) GTEST_SKIP() << "the tool's own records of so much would be touched";
+  constexpr std::size_t kSize = std::size_t{40} << 30, kLimit = std::size_t{32} << 30;
+  void *const memory = mmap(nullptr, kSize, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) GTEST_SKIP() << "no such address space";
+  Trees trees;
+  ca_multiple_binary_search_tree_init_range(&trees, ca_block_make(memory, kSize), GetParam());
+  const ca_block range = trees.base.ops->range(&trees.base);
+  EXPECT_LE(static_cast<char *>(range.ptr) + range.size, static_cast<char *>(memory) + kLimit);
+  EXPECT_GE(range.size, kLimit / 64 * 63 - 4096);
+  EXPECT_TRUE(ca_block_is_none(ca_allocate(&trees.base, range.size + 1, 16)));
+  EXPECT_TRUE(ca_block_is_none(ca_allocate(&trees.base, 1, std::size_t{1} << 62)));
+  const ca_block block = ca_allocate(&trees.base, 1 << 20, 16);
+  EXPECT_FALSE(ca_block_is_none(block));
+  EXPECT_TRUE(ca_block_is_none(
+      ca_grow(&trees.base, block.ptr, block.size, range.size + 1, 16, CA_MOVE_NEVER)));
+  EXPECT_TRUE(trees.base.ops->check(&trees.base));
+  ca_multiple_binary_search_tree_destroy(&trees);
+  munmap(memory, kSize);
 }
 
 // Makes a free block of 1, of 2 and of many granules, and a block that waits.

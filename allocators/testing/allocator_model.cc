@@ -233,6 +233,12 @@ std::string AllocatorModel::Reallocate(Blocks::iterator it) {
   return Adopt(block, new_size, old.align);
 }
 
+std::size_t AllocatorModel::live_bytes() const {
+  std::size_t bytes = 0;
+  for (const auto &[at, live] : live_) bytes += live.got;
+  return bytes;
+}
+
 std::uint32_t FuzzBits::operator()() {
   std::uint32_t bits = 0;
   // Two bytes a choice reach every size and operation above.
@@ -242,14 +248,30 @@ std::uint32_t FuzzBits::operator()() {
   return bits;
 }
 
+static std::string EndQuarter(std::size_t quarter, AllocatorModel *model, const FuzzCalls &calls) {
+  if (calls.live && calls.live() != model->live_bytes()) return "counts other bytes than live";
+  if (quarter != 2) {
+    if (calls.tidy) calls.tidy();
+  } else if (calls.reset) {
+    calls.reset();
+    model->Forget();
+  }
+  if (calls.live && calls.live() != model->live_bytes()) return "counts other bytes than live now";
+  return "";
+}
+
 void FuzzAllocator(ca_allocator *under_test, const std::uint8_t *data, std::size_t size,
-                   ModelLimits limits) {
+                   ModelLimits limits, const FuzzCalls &calls) {
   FuzzBits bits(data, size);
   AllocatorModel model(
       under_test, [&bits] { return bits(); }, limits);
   std::string wrong;
+  std::size_t quarter = 1;
   while (wrong.empty() && !bits.empty()) {
     wrong = model.Step();
+    for (; wrong.empty() && quarter <= 3 && bits.used() * 4 >= quarter * size; ++quarter) {
+      wrong = EndQuarter(quarter, &model, calls);
+    }
   }
   if (wrong.empty()) wrong = model.FreeAll();
   if (!wrong.empty()) {

@@ -39,6 +39,7 @@ class AllocatorModel {
   void Forget() { live_.clear(); }
 
   std::size_t live_blocks() const { return live_.size(); }
+  std::size_t live_bytes() const;  // As they were handed out.
   std::size_t refusals() const { return refusals_; }
 
  private:
@@ -81,6 +82,7 @@ class FuzzBits {
  public:
   FuzzBits(const std::uint8_t *data, std::size_t size) : data_(data), size_(size) {}
   bool empty() const { return at_ >= size_; }
+  std::size_t used() const { return at_; }
   std::uint32_t operator()();
 
  private:
@@ -89,9 +91,16 @@ class FuzzBits {
   std::size_t at_ = 0;
 };
 
+// What an allocator has beside its interface, where it has it: called after each quarter of a run.
+struct FuzzCalls {
+  std::function<void()> reset;        // Forgets every block. Half-way.
+  std::function<void()> tidy;         // Changes nothing for blocks' owners. After the other two.
+  std::function<std::size_t()> live;  // The bytes in live blocks. Each time.
+};
+
 // Runs a model over one fuzzer input and aborts with the false sentence, if any.
 void FuzzAllocator(ca_allocator *under_test, const std::uint8_t *data, std::size_t size,
-                   ModelLimits limits = {});
+                   ModelLimits limits = {}, const FuzzCalls &calls = {});
 
 }  // namespace ca_testing
 

@@ -4,9 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "allocators/allocator.h"
 
@@ -160,6 +163,35 @@ TEST(AllocatorModelTest, NamesEveryFault) {
   EXPECT_EQ(FirstComplaint(Fault::kWalksPast), "misses a live block on its walk");
   EXPECT_EQ(FirstComplaint(Fault::kWalksWithWrongSizes), "walks over a block of another size");
   EXPECT_EQ(FirstComplaint(Fault::kStopsWalking), "stops its walk");
+}
+
+// The calls beside the interface: what the allocator counts is compared before and after each.
+TEST(FuzzAllocatorDeathTest, NamesACountThatIsNotTheModels) {
+  std::mt19937 random(3);
+  std::vector<std::uint8_t> data(2000);
+  for (std::uint8_t &byte : data) byte = static_cast<std::uint8_t>(random());
+  static Toy toy;
+  toy = Toy{{&kOps}, Fault::kNone, {}, {}};
+  int tidied = 0;
+  bool resets = true;
+  ca_testing::FuzzCalls calls;
+  calls.tidy = [&tidied] { tidied++; };
+  calls.reset = [&resets] {
+    if (resets) std::fill(std::begin(toy.used), std::end(toy.used), false);
+  };
+  calls.live = [] {
+    std::size_t bytes = 0;
+    for (std::size_t i = 0; i < 400; ++i) bytes += toy.used[i] ? toy.size[i] : 0;
+    return bytes;
+  };
+  ca_testing::FuzzAllocator(&toy.base, data.data(), data.size(), {}, calls);
+  EXPECT_EQ(tidied, 2);
+  resets = false;
+  EXPECT_DEATH(ca_testing::FuzzAllocator(&toy.base, data.data(), data.size(), {}, calls),
+               "toy: counts other bytes than live now");
+  calls.live = [] { return std::size_t{1}; };
+  EXPECT_DEATH(ca_testing::FuzzAllocator(&toy.base, data.data(), data.size(), {}, calls),
+               "toy: counts other bytes than live\n");
 }
 
 }  // namespace
