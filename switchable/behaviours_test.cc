@@ -98,7 +98,7 @@ ca_allocator *Failing(Adaptors *all, ca_allocator *inner) {
 
 ca_allocator *Logging(Adaptors *all, ca_allocator *inner) {
   EXPECT_TRUE(
-      ca_logging_init(&all->logging, inner, fileno(all->file), all->table, sizeof all->table));
+      ca_logging_init(&all->logging, inner, fileno(all->file), all->table, sizeof all->table, 0));
   return ca_logging_allocator(&all->logging);
 }
 
