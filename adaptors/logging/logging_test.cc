@@ -19,12 +19,13 @@ namespace {
 static_assert(sizeof(ca_logging_header) == 64, "");
 static_assert(sizeof(ca_logging_event) == 16, "");
 
-// Serves every size with the same block.
+// Serves every size with the same block, or with what is only an address.
 struct AnySize {
   ca_allocator base = {&kOps};  // First.
   char block[16] = {};
+  void *serves = block;
   static ca_block Allocate(ca_allocator *base, std::size_t size, std::size_t) {
-    return ca_block_make(reinterpret_cast<AnySize *>(base)->block, size);
+    return ca_block_make(reinterpret_cast<AnySize *>(base)->serves, size);
   }
   static constexpr ca_allocator_ops kOps = {Allocate, nullptr, nullptr, nullptr,   nullptr,
                                             nullptr,  nullptr, nullptr, "any size"};
@@ -424,6 +425,24 @@ TEST_F(LoggingTest, AResetEndsEveryBlock) {
   EXPECT_TRUE(ca_logging_reset(&logging_)) << "harmless afterwards";
 }
 
+TEST_F(LoggingTest, AResetEndsABlockWhereverTheTableHasIt) {
+  AnySize any;
+  ASSERT_TRUE(
+      ca_logging_init(&logging_, &any.base, fileno(file_), table_, CA_LOGGING_MEMORY_MIN, 0));
+  const auto entry_of = [this](std::uint64_t ptr) {  // As place_of() of logging_events.c has it.
+    return ptr * UINT64_C(0x9E3779B97F4A7C15) >> logging_.events.shift;
+  };
+  for (std::size_t entry = 0; entry <= logging_.events.mask; ++entry) {
+    std::uint64_t ptr = 16;
+    while (entry_of(ptr) != entry) ptr += 16;
+    any.serves = reinterpret_cast<void *>(ptr);
+    Allocate(1);
+    EXPECT_TRUE(ca_logging_reset(&logging_));
+    EXPECT_EQ(Events().size(), 2 * (entry + 1));
+    EXPECT_TRUE(ca_logging_events_check(&logging_.events));
+  }
+}
+
 // With calls from one thread and ca_logging_write() from two, in whatever order they come.
 TEST_F(LoggingTest, AnotherThreadMayWriteAtAnyTime) {
   for (const std::size_t buffer : {128, 1024, 16384}) {
@@ -487,6 +506,19 @@ TEST_F(LoggingTest, AWriteOfAnotherThreadThatFailsEndsLoggingAtTheNextPiece) {
   EXPECT_FALSE(ca_logging_flush(&logging_));
 }
 
+TEST_F(LoggingTest, NothingIsWrittenAfterAFailure) {
+  const int file = dup(fileno(file_));
+  ASSERT_TRUE(
+      ca_logging_init(&logging_, ca_bump_allocator(&bump_), file, table_, sizeof table_, 128));
+  close(file);
+  for (std::size_t i = 0; i <= logging_.piece_size; ++i) Allocate(1);
+  EXPECT_TRUE(ca_logging_write(&logging_)) << "there was something to write";
+  ASSERT_EQ(dup2(fileno(file_), file), file);
+  EXPECT_FALSE(ca_logging_finish(&logging_));
+  EXPECT_EQ(lseek(file, 0, SEEK_END), 0) << "a trace with a hole is none";
+  close(file);
+}
+
 TEST(LoggingLifeTest, TheAllZeroValueMayBeFinished) {
   ca_logging never = {};
   EXPECT_FALSE(ca_logging_write(&never));
@@ -515,6 +547,18 @@ TEST_F(LoggingTest, CheckFindsADamagedTable) {
   logging_.next = logging_.end + 1;
   EXPECT_FALSE(allocator()->ops->check(allocator()));
   logging_.next = logging_.records;
+  EXPECT_TRUE(allocator()->ops->check(allocator()));
+  logging_.filled += logging_.pieces;
+  EXPECT_FALSE(allocator()->ops->check(allocator()));
+  logging_.filled -= logging_.pieces - 1;
+  EXPECT_FALSE(allocator()->ops->check(allocator()));
+  logging_.filled -= 1;
+  logging_.oldest += logging_.piece_size;
+  EXPECT_FALSE(allocator()->ops->check(allocator()));
+  logging_.oldest -= logging_.piece_size;
+  logging_.end -= 1;
+  EXPECT_FALSE(allocator()->ops->check(allocator()));
+  logging_.end += 1;
   EXPECT_TRUE(allocator()->ops->check(allocator()));
   for (std::size_t i = 0; i <= logging_.events.mask; ++i) {
     if (logging_.events.entries[i].ptr != 0) logging_.events.entries[i].ptr += 0x1230;
