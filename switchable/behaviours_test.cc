@@ -1,6 +1,7 @@
-// The conformance suite for every behaviour adaptor over the front end, under the thread's heap: the
-// part of the matrix in adaptors/testing that its layer can't see. Which behaviour it is, is chosen
-// while the program runs, so that the suite is compiled once: each test runs once for each of them.
+// The conformance suite for every behaviour adaptor over the front end, under the thread's heap and
+// within a context of each kind: the part of the matrix in adaptors/testing that its layer can't see.
+// Which behaviour it is, and where, is chosen while the program runs, so that the suite is compiled
+// once: each test runs once for each of them.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -18,9 +19,12 @@
 #include "adaptors/zeroed/zeroed.h"
 #include "allocators/bump/bump.h"
 #include "allocators/testing/allocator_conformance.h"
+#include "switchable/context.h"
 #include "switchable/switchable.h"
 
 namespace {
+
+constexpr std::size_t kBudget = 320000, kBump = 4096;  // A pair has its bump's bytes besides.
 
 // One of each, of which one is used.
 struct Adaptors {
@@ -34,7 +38,7 @@ struct Adaptors {
     ca_locked_destroy(&locked);
     ca_bump_destroy(&bump);
   }
-  alignas(16) char memory[4096];
+  alignas(16) char memory[kBump];
   alignas(16) char table[16384];
   std::FILE *file = std::tmpfile();
   ca_bump bump;  // The other side of a pair: one that tells what it owns.
@@ -98,7 +102,7 @@ ca_allocator *Failing(Adaptors *all, ca_allocator *inner) {
 
 ca_allocator *Logging(Adaptors *all, ca_allocator *inner) {
   EXPECT_TRUE(
-      ca_logging_init(&all->logging, inner, fileno(all->file), all->table, sizeof all->table));
+      ca_logging_init(&all->logging, inner, fileno(all->file), all->table, sizeof all->table, 0));
   return ca_logging_allocator(&all->logging);
 }
 
@@ -125,12 +129,36 @@ const Behaviour kBehaviours[] = {
 
 const Behaviour *current = &kBehaviours[0];
 
+// What serves the front end.
+struct Place {
+  const char *name;
+  ca_context_kind kind;  // None: the thread's heap. What that can't serve the global one does.
+  std::size_t capacity;
+  bool reclaims;
+};
+
+const Place kPlaces[] = {
+    {"the thread's heap", CA_CONTEXT_NONE, 0, true},
+    {"a bump context", CA_CONTEXT_BUMP, kBudget + kBump, false},
+    {"a bit set's", CA_CONTEXT_BIT_SET, kBudget + kBump, true},
+    {"one of trees", CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE, kBudget + kBump, true},
+};
+
+const Place *place = &kPlaces[0];
+
+struct Capacity {
+  operator std::size_t() const { return place->capacity; }
+};
+struct Reclaims {
+  operator bool() const { return place->reclaims; }
+};
+
 struct Behaving {
   Behaving() : allocator(current->make(&all, ca_switchable_allocator())) {}
   ca_allocator *get() { return allocator; }
   static constexpr std::size_t kMaxAlign = 4096;
-  static constexpr std::size_t kCapacity = 0;  // What the heap can't serve the global one does.
-  static constexpr bool kReclaims = true;
+  static constexpr Capacity kCapacity = {};
+  static constexpr Reclaims kReclaims = {};
   static constexpr unsigned kSeeds = 2;
   Adaptors all;
   ca_allocator *allocator;
@@ -140,14 +168,29 @@ INSTANTIATE_TYPED_TEST_SUITE_P(OverTheFrontEnd, AllocatorConformance, Behaving);
 
 class OneAfterTheOther : public testing::EmptyTestEventListener {
   void OnTestIterationStart(const testing::UnitTest &, int iteration) override {
-    current = &kBehaviours[iteration];
-    std::printf("%s\n", current->name);
+    current = &kBehaviours[static_cast<std::size_t>(iteration) % std::size(kBehaviours)];
+    place = &kPlaces[static_cast<std::size_t>(iteration) / std::size(kBehaviours)];
+    std::printf("%s, within %s\n", current->name, place->name);
   }
   void OnTestStart(const testing::TestInfo &) override {
     EXPECT_TRUE(ca_switchable_thread_init(nullptr));
     EXPECT_TRUE(ca_switchable_use(CA_CURRENT_THREAD));
+    if (place->kind == CA_CONTEXT_NONE) return;
+    ca_context_settings settings = {};
+    settings.budget = kBudget;
+    settings.kind = place->kind;
+    settings.on_destroy = CA_CONTEXT_REFUSE;
+    context_ = ca_context_create(&settings);
+    EXPECT_EQ(ca_context_swap_in(context_), CA_CONTEXT_DONE);
   }
-  void OnTestEnd(const testing::TestInfo &) override { ca_switchable_thread_release(); }
+  void OnTestEnd(const testing::TestInfo &) override {
+    if (place->kind != CA_CONTEXT_NONE) {
+      ca_context_swap_out();
+      EXPECT_EQ(ca_context_destroy(context_), CA_CONTEXT_DONE) << "nothing is left in it";
+    }
+    ca_switchable_thread_release();
+  }
+  ca_context context_ = {};
 };
 
 }  // namespace
@@ -155,6 +198,6 @@ class OneAfterTheOther : public testing::EmptyTestEventListener {
 int main(int argc, char **argv) {
   testing::InitGoogleTest(&argc, argv);
   testing::UnitTest::GetInstance()->listeners().Append(new OneAfterTheOther);
-  testing::FLAGS_gtest_repeat = static_cast<int>(std::size(kBehaviours));
+  testing::FLAGS_gtest_repeat = static_cast<int>(std::size(kBehaviours) * std::size(kPlaces));
   return RUN_ALL_TESTS();
 }

@@ -4,7 +4,8 @@
  *             of one composition share one plan, so that n counts the requests of all of them.
  *             Run the work once with nothing to refuse, read `requests`, then refuse each in turn.
  * Cost        one indirect call and a comparison more than the inner allocator's.
- * Alignment, threads   as the inner allocator's.
+ * Alignment   as the inner allocator's.
+ * Threads     one at a time for all adaptors of a plan, also where inner is thread-safe.
  * Errors      none also where the plan says so; inner is then not asked.
  * Ownership   inner and plan must outlive the adaptor.
  */

@@ -146,10 +146,10 @@ TEST_P(FallbackTest, TheAskedSideMayLieWithinTheOther) {
   ca_bump_destroy(&within);
 }
 
-// An allocator whose range isn't known, over a bump.
+// An allocator whose range isn't known, over a bump; perhaps it can't tell either what it owns.
 class Silent {
  public:
-  explicit Silent(ca_bump *bump) : ops_(*ca_bump_allocator(bump)->ops) {
+  explicit Silent(ca_bump *bump, bool tells = true) : ops_(*ca_bump_allocator(bump)->ops) {
     ops_.range = nullptr;
     it_.base.ops = &ops_;
     it_.bump = bump;
@@ -162,6 +162,7 @@ class Silent {
     ops_.owns = [](const ca_allocator *base, const void *ptr) {
       return Below(base)->ops->owns(Below(base), ptr);
     };
+    if (!tells) ops_.owns = nullptr;
   }
   ca_allocator *get() { return &it_.base; }
 
@@ -197,6 +198,18 @@ TEST_P(FallbackTest, ABlockOfASideWhoseRangeIsNotKnownIsChecked) {
   EXPECT_TRUE(ca_fallback_init(&fallback_, first(), silent.get()));
   while (!ca_block_is_none(Allocate(64))) {
   }
+  EXPECT_LE(ca_bump_used(&within), 8U) << "what it gave went back";
+  ca_bump_destroy(&within);
+}
+
+TEST_P(FallbackTest, AFirstThatCannotTellWithinTheSecondIsNeverUsed) {
+  ca_bump within;
+  ca_bump_init_range(&within, ca_allocate(second(), 256, 16), GetParam());
+  Silent silent(&within, false);
+  EXPECT_TRUE(ca_fallback_init(&fallback_, silent.get(), second()));
+  const ca_block block = Allocate(64);
+  ASSERT_FALSE(ca_block_is_none(block)) << "the second serves instead";
+  EXPECT_FALSE(within.base.ops->owns(&within.base, block.ptr));
   EXPECT_LE(ca_bump_used(&within), 8U) << "what it gave went back";
   ca_bump_destroy(&within);
 }

@@ -15,7 +15,8 @@
  * Errors      NULL iff the allocator refuses: the parser then reports XML_ERROR_NO_MEMORY, and
  *             XML_ParserCreate_MM() returns NULL.
  * Ownership   the allocator must outlive the parsers.
- * Threads     the hooks as the allocator; init before other threads make parsers.
+ * Threads     the hooks as the allocator where that records sizes, else one thread at a time
+ *             (adaptors/sized has no lock); init before other threads make parsers.
  * Tested      with Expat 2.5.
  */
 #ifndef CONTEXT_ALLOCATOR_ADAPTORS_FOR_EXPAT_FOR_EXPAT_H_

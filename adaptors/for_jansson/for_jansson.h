@@ -13,7 +13,8 @@
  * Errors      NULL iff the allocator refuses: the library's functions then return NULL or -1.
  * Ownership   the allocator must outlive every value. What json_dumps() returns is the allocator's
  *             too: ca_for_jansson_free() takes it back, libc's free() must not.
- * Threads     the hooks as the allocator; init before other threads use the library.
+ * Threads     the hooks as the allocator where that records sizes, else one thread at a time
+ *             (adaptors/sized has no lock); init before other threads use the library.
  * Tested      with Jansson 2.14.
  */
 #ifndef CONTEXT_ALLOCATOR_ADAPTORS_FOR_JANSSON_FOR_JANSSON_H_

@@ -15,7 +15,8 @@
  *             sqlite3_initialize() returns SQLITE_MISUSE iff the allocator is NULL.
  * Ownership   the allocator must live until sqlite3_shutdown().
  * Threads     with SQLITE_CONFIG_MEMSTATUS on, SQLite holds a mutex of its own around each call:
- *             any allocator will do. With it off, the allocator must be thread-safe.
+ *             any allocator will do. With it off, the allocator must be thread-safe, and record sizes
+ *             itself (adaptors/sized has no lock).
  * Tested      with SQLite 3.40.
  */
 #ifndef CONTEXT_ALLOCATOR_ADAPTORS_FOR_SQLITE_FOR_SQLITE_H_

@@ -32,10 +32,9 @@ static ca_block op_allocate(ca_allocator *base, size_t size, size_t align) {
   const int before = errno;
   void *const ptr = usual ? family->malloc(size_for(size, align))
                           : family->aligned_alloc(align, ca_round_up(size, align));
-  if (CA_UNLIKELY(ptr == NULL)) {
-    errno = before;
-  }
-  return block_of(family, ptr, size);
+  const ca_block block = block_of(family, ptr, size);
+  errno = before; /* Also on success: malloc may have tried in vain before. */
+  return block;
 }
 
 static void op_deallocate_unsized(ca_allocator *base, void *ptr) {
@@ -57,10 +56,9 @@ static ca_block resize_moving(ca_allocator *base, void *ptr, size_t new_size, si
   }
   const int before = errno;
   void *const moved = family->realloc(ptr, size_for(new_size, align));
-  if (moved == NULL) {
-    errno = before;
-  }
-  return block_of(family, moved, new_size);
+  const ca_block block = block_of(family, moved, new_size);
+  errno = before;
+  return block;
 }
 
 static ca_block op_grow(ca_allocator *base, void *ptr, size_t size, size_t new_size, size_t align,

@@ -8,7 +8,7 @@
  * Overhead    the family's.
  * Alignment   up to 16 by malloc itself; above by aligned_alloc, where the family has it.
  * Errors      none iff the family returns NULL, for sizes and alignments above PTRDIFF_MAX without
- *             asking it. errno is kept, whatever the family does to it. In place a block grows
+ *             asking it. errno is kept, whatever the family does to it (usable_size must not). In place a block grows
  *             within its usable size only; where it may move, realloc moves it (alignments up to
  *             16).
  * Ownership   the table must outlive the allocator. Blocks belong to the family: they may be freed

@@ -142,14 +142,21 @@ TEST_F(FromMallocTest, DeallocatesByFree) {
 }
 
 TEST_F(FromMallocTest, ErrnoIsKeptWhateverTheFamilyDoes) {
-  calls.refuses = true;
-  errno = 4321;
-  EXPECT_TRUE(ca_block_is_none(ca_allocate(allocator(), 50, 16)));
-  EXPECT_TRUE(ca_block_is_none(ca_allocate(allocator(), 50, 64)));
-  EXPECT_TRUE(ca_block_is_none(ca_grow(allocator(), memory, 50, 200, 16, CA_MOVE_ALLOWED)));
-  ca_shrink(allocator(), memory, 100, 20, 16, CA_MOVE_ALLOWED);
-  ca_deallocate(allocator(), memory, 50, 16);
-  EXPECT_EQ(errno, 4321);
+  for (const bool refuses : {true, false}) {
+    calls.refuses = refuses;
+    errno = 4321;
+    EXPECT_EQ(ca_block_is_none(ca_allocate(allocator(), 50, 16)), refuses);
+    EXPECT_EQ(errno, 4321);
+    EXPECT_EQ(ca_block_is_none(ca_allocate(allocator(), 50, 64)), refuses);
+    EXPECT_EQ(errno, 4321);
+    const ca_block grown = ca_grow(allocator(), memory, 50, 200, 16, CA_MOVE_ALLOWED);
+    EXPECT_EQ(ca_block_is_none(grown), refuses);
+    EXPECT_EQ(errno, 4321);
+    ca_shrink(allocator(), memory, 100, 20, 16, CA_MOVE_ALLOWED);
+    EXPECT_EQ(errno, 4321);
+    ca_deallocate(allocator(), memory, 50, 16);
+    EXPECT_EQ(errno, 4321);
+  }
 }
 
 TEST_F(FromMallocTest, TheImpossibleIsRefusedWithoutAsking) {

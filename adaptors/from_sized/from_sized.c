@@ -38,9 +38,10 @@ static ca_block op_allocate(ca_allocator *base, size_t size, size_t align) {
     return ca_block_none();
   }
   const int before = errno;
-  void *const ptr = self->functions->allocate(self->context, size, align);
+  const ca_block block =
+      block_of(self, self->functions->allocate(self->context, size, align), size, align);
   errno = before;
-  return block_of(self, ptr, size, align);
+  return block;
 }
 
 static void op_deallocate(ca_allocator *base, void *ptr, size_t size, size_t align) {

@@ -4,7 +4,8 @@
  *   ca_from_sized it;
  *   ca_from_sized_init(&it, &ca_from_rpmalloc, rpmalloc_heap_acquire());
  *
- * Against rpmalloc 1.4, built with RPMALLOC_FIRST_CLASS_HEAPS=1; rpmalloc_initialize() comes first.
+ * Against rpmalloc 1.4 and 2.0, built with RPMALLOC_FIRST_CLASS_HEAPS=1; rpmalloc_initialize() comes
+ * first. (The conformance suite passed over 1.4.5 and 2.0.1, by hand.)
  * Threads: a heap belongs to one thread at a time.
  */
 #ifndef CONTEXT_ALLOCATOR_ADAPTORS_FROM_SIZED_RPMALLOC_H_

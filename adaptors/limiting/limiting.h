@@ -17,7 +17,8 @@
  *             CA_SIZES_RECORDED grow never moves a block (ca_reallocate() does): a move that turns
  *             out too large couldn't be undone.
  * Ownership   the inner allocator and the parents must outlive the adaptor.
- * Threads     as the inner allocator's; the budgets of one tree belong to one thread at a time.
+ * Threads     not thread-safe, also where the inner allocator is: the budgets of one tree, and
+ *             with them the adaptors, belong to one thread at a time.
  */
 #ifndef CONTEXT_ALLOCATOR_ADAPTORS_LIMITING_LIMITING_H_
 #define CONTEXT_ALLOCATOR_ADAPTORS_LIMITING_LIMITING_H_

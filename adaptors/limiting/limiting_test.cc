@@ -137,6 +137,19 @@ TEST(BudgetTest, NothingMayBeTakenEvenAboveTheLimitAndSumsDoNotWrap) {
   EXPECT_EQ(ca_budget_used(&parent), 10U);
 }
 
+TEST(BudgetTest, NothingStaysAheadWhereALimitIsPassed) {
+  ca_budget parent, one, other;
+  ca_budget_init(&parent, 1000, nullptr);
+  ca_budget_init(&one, 1000, &parent);
+  ca_budget_init(&other, 1000, &parent);
+  EXPECT_TRUE(ca_budget_take(&one, 1));
+  EXPECT_GT(one.granted, one.taken) << "something is ahead";
+  ca_budget_take_anyway(&other, 1200);
+  EXPECT_FALSE(ca_budget_take(&one, 1));
+  EXPECT_EQ(parent.refusals, 1U);
+  EXPECT_EQ(ca_budget_used(&parent), 1201U);
+}
+
 // Where it would be seen: the range's highest use.
 TEST(LimitingRefusalTest, WhatHasNoRoomIsNotAskedOfTheInnerAllocator) {
   alignas(16) static char memory[4096];
@@ -296,8 +309,10 @@ TEST_F(BudgetTreeTest, OnlyTheFirstCallAsksAbove) {
     EXPECT_TRUE(ca_budget_take(&leaves_[0], 100));
     ca_budget_give_back(&leaves_[0], 100);
   }
+  const std::size_t ahead = leaves_[0].granted - leaves_[0].taken;
+  EXPECT_TRUE(ca_budget_take(&leaves_[0], ahead)) << "to the last byte";
   EXPECT_EQ(organisation_.taken, before);
-  ca_budget_give_back(&leaves_[0], 100);
+  ca_budget_give_back(&leaves_[0], ahead + 100);
   EXPECT_LE(organisation_.taken, 2 * 16384U);
 }
 

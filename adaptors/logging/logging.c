@@ -3,20 +3,17 @@
 #include "adaptors/logging/logging.h"
 
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 enum {
-  OP_ALLOCATE = 0,
-  OP_ALIGNED = 2,
-  OP_RESIZE = 3,
-  OP_DEALLOCATE = 4,
-  OP_REPLACED = 5, /* Of a call only: the block that the resize behind it replaces. */
+  RUN_MAX = 16384,  /* Records made events at once: 256 KiB stay in a cache, and cost few writes. */
+  PIECE_MAX = 4096, /* Records. */
+  PIECES_MIN = 4,
 };
 
 static ca_logging *from_base(ca_allocator *base) { return (ca_logging *)base; }
 
-/* The file. */
+/* The file. Everything here requires the mutex. */
 
 static bool write_whole(int file, const void *bytes, size_t size, off_t offset) {
   const char *at = bytes;
@@ -35,121 +32,91 @@ static bool write_whole(int file, const void *bytes, size_t size, off_t offset) 
   return true;
 }
 
-/* The table. */
-
-static size_t place_of(const ca_logging *self, uint64_t ptr) {
-  return (size_t)((ptr * UINT64_C(0x9E3779B97F4A7C15)) >> self->shift);
+static bool has_failed(const ca_logging *self) {
+  /* Relaxed: nothing is read because of it that it would have to guard. */
+  return __atomic_load_n(&self->failed, __ATOMIC_RELAXED);
 }
 
-/* The entry of ptr, or the free one where it would go. */
-static inline ca_logging_entry *find(const ca_logging *self, const void *ptr) {
-  const uint64_t wanted = (uint64_t)(uintptr_t)ptr;
-  size_t at = place_of(self, wanted);
-  while (self->entries[at].ptr != wanted && self->entries[at].ptr != 0) {
-    at = (at + 1) & self->mask;
+static void write_at(ca_logging *self, const void *bytes, size_t size, uint64_t offset) {
+  const int before = errno;
+  if (!has_failed(self) && CA_UNLIKELY(!write_whole(self->file, bytes, size, (off_t)offset))) {
+    __atomic_store_n(&self->failed, true, __ATOMIC_RELAXED);
   }
-  return &self->entries[at];
+  errno = before;
 }
 
-static inline void remove_entry(ca_logging *self, ca_logging_entry *entry) {
-  size_t hole = (size_t)(entry - self->entries);
-  self->live--;
-  self->live_bytes -= entry->size;
-  for (size_t at = (hole + 1) & self->mask; self->entries[at].ptr != 0;
-       at = (at + 1) & self->mask) {
-    const size_t place = place_of(self, self->entries[at].ptr);
-    /* It may move up if its own place doesn't lie between the hole and it. */
-    if (((at - place) & self->mask) >= ((at - hole) & self->mask)) {
-      self->entries[hole] = self->entries[at];
-      hole = at;
-    }
-  }
-  self->entries[hole].ptr = 0;
+/* With the header that makes the file a whole trace so far. */
+static void write_events(ca_logging *self, const ca_logging_record *records, size_t events) {
+  ca_logging_header *const header = &self->events.header;
+  write_at(self, records, events * sizeof *records,
+           sizeof *header + header->events * sizeof *records);
+  header->events += events;
+  /* Relaxed: a thread was named before its calls were put down, so that whoever has seen these
+   * through `filled` sees it counted. */
+  header->threads = __atomic_load_n(&self->threads, __ATOMIC_RELAXED);
+  write_at(self, header, sizeof *header, 0);
 }
 
-static bool has_room(const ca_logging *self) {
-  return self->live < self->mask - self->mask / 8 && self->header.ids <= UINT32_MAX;
+/* The ring. */
+
+static ca_logging_record *records_end(const ca_logging *self) {
+  return self->records + self->pieces * self->piece_size;
 }
 
-/* Gives the block at ptr the next number, and counts its size. 0, and the block is left out, if there
- * is no room. */
-static inline uint32_t add_entry(ca_logging *self, const void *ptr, uint32_t size) {
-  if (CA_UNLIKELY(!has_room(self))) {
-    self->left_out++;
-    return 0;
-  }
-  ca_logging_entry *const entry = find(self, ptr);
-  entry->ptr = (uint64_t)(uintptr_t)ptr;
-  entry->id = (uint32_t)self->header.ids++;
-  entry->size = size;
-  self->live++;
-  self->live_bytes += size;
-  self->header.total_bytes += size;
-  if (self->live_bytes > self->header.peak_live) {
-    self->header.peak_live = self->live_bytes;
-  }
-  if (self->live > self->header.peak_objects) {
-    self->header.peak_objects = self->live;
-  }
-  return entry->id;
+static ca_logging_record *advance(const ca_logging *self, ca_logging_record *piece, size_t pieces) {
+  ca_logging_record *const to = piece + pieces * self->piece_size;
+  return to == records_end(self) ? self->records : to;
 }
 
-/* Returns the number that the block had; 0 if none. */
-static inline uint32_t forget(ca_logging *self, const void *ptr) {
-  ca_logging_entry *const entry = find(self, ptr);
-  if (entry->ptr == 0) {
-    return 0;
-  }
-  const uint32_t id = entry->id;
-  remove_entry(self, entry);
-  return id;
+/* Pieces complete and not yet written; may be told to whoever calls. */
+static uint64_t complete(const ca_logging *self) {
+  /* Acquire, `filled`: with the release of make_room(), so that what was put down in a piece is
+   * seen. Acquire, `written`: with the release of write_run(), so that a piece isn't put down in
+   * again before it has been read. Read first, it is never beyond `filled`. */
+  const uint64_t written = __atomic_load_n(&self->written, __ATOMIC_ACQUIRE);
+  return __atomic_load_n(&self->filled, __ATOMIC_ACQUIRE) - written;
 }
 
-/* From calls to events. */
-
-/* Makes the call an event, in which its number stands where the size was. Returns whether it is
- * one. */
-static inline bool translate(ca_logging *self, ca_logging_call *call) {
-  const void *const ptr = (const void *)(uintptr_t)call->ptr;
-  const unsigned op = (uint8_t)call->what;
-  const uint64_t size = call->what >> 32;
-  uint32_t old_id = 0;
-  uint32_t id = 0;
-  if (op == OP_DEALLOCATE) {
-    id = forget(self, ptr);
-  } else if (CA_UNLIKELY(op == OP_REPLACED)) {
-    self->replaced = forget(self, ptr);
+/* Writes some of the pieces that are complete, as they lie one behind another. Returns whether there
+ * were any. Requires the mutex. */
+static bool write_run(ca_logging *self) {
+  const uint64_t pending = complete(self);
+  const size_t to_end = (size_t)(records_end(self) - self->oldest) / self->piece_size;
+  const size_t at_once = RUN_MAX / self->piece_size;
+  size_t pieces = pending < to_end ? (size_t)pending : to_end;
+  pieces = pieces < at_once ? pieces : at_once;
+  ca_logging_record *const begin = self->oldest;
+  const ca_logging_record *const end = begin + pieces * self->piece_size;
+  if (pieces == 0) {
     return false;
-  } else if (CA_LIKELY(op != OP_RESIZE) || (old_id = self->replaced) != 0) {
-    id = add_entry(self, ptr, (uint32_t)size);
   }
-  call->what = (uint32_t)call->what | (uint64_t)id << 32;
-  call->ptr = old_id | size << 32;
-  return id != 0;
+  write_events(self, begin, ca_logging_events_make(&self->events, begin, end));
+  self->oldest = advance(self, begin, pieces);
+  /* Release: with the acquire of complete() in make_room(). */
+  __atomic_store_n(&self->written, self->written + pieces, __ATOMIC_RELEASE);
+  return true;
 }
 
-/* In place: an event never lies behind the call of which it came. Returns how many there are. */
-static inline size_t translate_pending(ca_logging *self) {
-  enum { AHEAD = 8 }; /* So that an entry has been fetched when its call comes. */
-  const ca_logging_record *const end = self->next;
-  ca_logging_record *out = self->records;
-  for (const ca_logging_record *at = self->records; at < end; ++at) {
-    if (CA_LIKELY(end - at > AHEAD)) {
-      __builtin_prefetch(&self->entries[place_of(self, at[AHEAD].call.ptr)]);
-    }
-    ca_logging_call call = at->call;
-    if (CA_LIKELY(translate(self, &call))) {
-      (out++)->call = call;
-    }
-  }
-  return (size_t)(out - self->records);
+/* None of these fails: the mutexes are of the default kind, and never taken twice. */
+
+static void lock(ca_logging *self) {
+  /* Who waits holds the turn: so a thread that writes run after run lets in a call that waits. */
+  (void)pthread_mutex_lock(&self->turn);
+  (void)pthread_mutex_lock(&self->mutex);
+  (void)pthread_mutex_unlock(&self->turn);
 }
 
-static size_t translate_all(ca_logging *self) {
-  ca_logging local = *self; /* Nobody else sees it: its counts can stay in registers. */
-  const size_t events = translate_pending(&local);
-  *self = local;
-  return events;
+static void unlock(ca_logging *self) { (void)pthread_mutex_unlock(&self->mutex); }
+
+static bool lock_and_write_run(ca_logging *self, uint64_t at_least) {
+  lock(self);
+  const bool any = complete(self) >= at_least && write_run(self);
+  unlock(self);
+  return any;
+}
+
+bool ca_logging_write(ca_logging *self) {
+  return complete(self) > 0 && lock_and_write_run(self, 1);
 }
 
 static bool op_check(const ca_allocator *base);
@@ -163,29 +130,45 @@ static const ca_wrapper_tables passing_tables = CA_WRAPPER_ROWS(
 static void end_logging(ca_logging *self) {
   const ca_allocator_ops *const ops = self->wrapper.base.ops;
   self->wrapper.base.ops = &passing_tables[ops->usable_size != NULL][ops->owns != NULL];
-  self->file = -1;
-  self->next = self->end = NULL;
+  self->next = self->end = self->piece = NULL;
 }
 
-bool ca_logging_flush(ca_logging *self) {
-  if (self->next == NULL) { /* Ended, or never begun: the all-zero value. */
-    return !self->failed;
+/* What the calls have put down, also in the piece that isn't complete. Requires the mutex. */
+static void write_pending(ca_logging *self) {
+  while (write_run(self)) {
   }
-  const int before = errno;
-  const size_t events = translate_all(self);
-  const off_t offset =
-      (off_t)(sizeof self->header + self->header.events * sizeof(ca_logging_event));
-  self->header.events += events;
-  self->next = self->records;
-  self->failed =
-      !write_whole(self->file, self->records, events * sizeof(ca_logging_event), offset) ||
-      !write_whole(self->file, &self->header, sizeof self->header, 0);
-  if (self->failed) {
+  write_events(self, self->piece, ca_logging_events_make(&self->events, self->piece, self->next));
+  self->next = self->piece;
+}
+
+static void write_ends(ca_logging *self) {
+  size_t at = 0;
+  size_t events = self->piece_size;
+  while (events == self->piece_size) {
+    events = ca_logging_events_end_all(&self->events, &at, self->piece, self->piece_size);
+    write_events(self, self->piece, events);
+  }
+}
+
+static bool flush(ca_logging *self, bool all_end) {
+  if (self->next == NULL) { /* Ended, or never begun: the all-zero value. */
+    return !has_failed(self);
+  }
+  lock(self);
+  write_pending(self);
+  if (all_end) {
+    write_ends(self);
+  }
+  unlock(self);
+  if (has_failed(self)) {
     end_logging(self);
   }
-  errno = before;
-  return !self->failed;
+  return self->next != NULL;
 }
+
+bool ca_logging_flush(ca_logging *self) { return flush(self, false); }
+
+bool ca_logging_reset(ca_logging *self) { return flush(self, true); }
 
 bool ca_logging_finish(ca_logging *self) {
   const bool whole = ca_logging_flush(self);
@@ -193,6 +176,26 @@ bool ca_logging_finish(ca_logging *self) {
     end_logging(self);
   }
   return whole;
+}
+
+/* Requires next == end. Makes room; false: logging has ended. */
+CA_COLD static bool make_room(ca_logging *self) {
+  if (self->next == NULL) {
+    return false;
+  }
+  /* Release: with the acquire of complete() in another thread. */
+  __atomic_store_n(&self->filled, self->filled + 1, __ATOMIC_RELEASE);
+  if (complete(self) == self->pieces) {
+    self->full_waits++;
+    (void)lock_and_write_run(self, self->pieces); /* Unless another thread did meanwhile. */
+  }
+  if (has_failed(self)) {
+    end_logging(self);
+    return false;
+  }
+  self->next = self->piece = advance(self, self->piece, 1);
+  self->end = self->next + self->piece_size;
+  return true;
 }
 
 /* The calls: each is put down as it comes. Whatever isn't the usual case stands apart, to be
@@ -210,21 +213,22 @@ static inline void put_down(ca_logging *self, uint64_t call, const void *ptr) {
   record->call = (ca_logging_call){.what = call, .ptr = (uint64_t)(uintptr_t)ptr};
 }
 
-/* Makes room for `records`; false: logging has ended. */
-CA_COLD static bool make_room(ca_logging *self, ptrdiff_t records) {
-  return self->next != NULL && (self->end - self->next >= records || ca_logging_flush(self));
+CA_COLD static void put_down_late(ca_logging *self, uint64_t call, const void *ptr) {
+  if (self->next != self->end || make_room(self)) {
+    put_down(self, call, ptr);
+  }
 }
 
 CA_COLD static ca_block log_allocation_late(ca_logging *self, ca_block block, uint64_t call) {
-  if (!ca_block_is_none(block) && make_room(self, 1)) {
-    put_down(self, call, block.ptr);
+  if (!ca_block_is_none(block)) {
+    put_down_late(self, call, block.ptr);
   }
   return block;
 }
 
 CA_COLD static ca_block allocate_aligned(ca_allocator *base, size_t size, size_t align) {
-  const uint64_t call = what(from_base(base), OP_ALIGNED, size) | (uint64_t)ca_log2_floor(align)
-                                                                      << 8;
+  const uint64_t call =
+      what(from_base(base), CA_LOGGING_ALIGNED, size) | (uint64_t)ca_log2_floor(align) << 8;
   return log_allocation_late(from_base(base), ca_allocate(ca_wrapper_inner(base), size, align),
                              call);
 }
@@ -234,7 +238,7 @@ static ca_block op_allocate(ca_allocator *base, size_t size, size_t align) {
     return allocate_aligned(base, size, align);
   }
   ca_logging *const self = from_base(base);
-  const uint64_t call = what(self, OP_ALLOCATE, size);
+  const uint64_t call = what(self, CA_LOGGING_ALLOCATE, size);
   const ca_block block = ca_allocate(ca_wrapper_inner(base), size, align);
   if (CA_UNLIKELY(ca_block_is_none(block) || self->next == self->end)) {
     return log_allocation_late(self, block, call);
@@ -245,9 +249,7 @@ static ca_block op_allocate(ca_allocator *base, size_t size, size_t align) {
 
 /* Before the memory goes back, as the format asks. */
 CA_COLD static void log_deallocation_late(ca_logging *self, const void *ptr) {
-  if (make_room(self, 1)) {
-    put_down(self, what(self, OP_DEALLOCATE, 0), ptr);
-  }
+  put_down_late(self, what(self, CA_LOGGING_DEALLOCATE, 0), ptr);
 }
 
 static inline void log_deallocation(ca_logging *self, const void *ptr) {
@@ -255,7 +257,7 @@ static inline void log_deallocation(ca_logging *self, const void *ptr) {
     log_deallocation_late(self, ptr);
     return;
   }
-  put_down(self, what(self, OP_DEALLOCATE, 0), ptr);
+  put_down(self, what(self, CA_LOGGING_DEALLOCATE, 0), ptr);
 }
 
 CA_COLD static void deallocate_late(ca_allocator *base, void *ptr, size_t size, size_t align) {
@@ -269,7 +271,7 @@ static void op_deallocate(ca_allocator *base, void *ptr, size_t size, size_t ali
     deallocate_late(base, ptr, size, align);
     return;
   }
-  put_down(self, what(self, OP_DEALLOCATE, 0), ptr);
+  put_down(self, what(self, CA_LOGGING_DEALLOCATE, 0), ptr);
   ca_deallocate(ca_wrapper_inner(base), ptr, size, align);
 }
 
@@ -284,9 +286,9 @@ static size_t op_deallocate_recorded(ca_allocator *base, void *ptr, size_t size)
 }
 
 static ca_block log_resize(ca_logging *self, const void *old, ca_block block, size_t size) {
-  if (!ca_block_is_none(block) && make_room(self, 2)) {
-    put_down(self, what(self, OP_REPLACED, 0), old);
-    put_down(self, what(self, OP_RESIZE, size), block.ptr);
+  if (!ca_block_is_none(block)) { /* The two may fall into two pieces. */
+    put_down_late(self, what(self, CA_LOGGING_REPLACED, 0), old);
+    put_down_late(self, what(self, CA_LOGGING_RESIZE, size), block.ptr);
   }
   return block;
 }
@@ -303,64 +305,77 @@ static ca_block op_shrink(ca_allocator *base, void *ptr, size_t size, size_t new
   return log_resize(from_base(base), ptr, block, new_size);
 }
 
-static bool entries_hold(const ca_logging *self) {
-  uint64_t live = 0;
-  for (size_t i = 0; i <= self->mask; ++i) {
-    const ca_logging_entry *const entry = &self->entries[i];
-    if (entry->ptr != 0 && find(self, (const void *)(uintptr_t)entry->ptr) != entry) {
-      return false;
-    }
-    live += entry->ptr != 0;
+static bool ring_holds(const ca_logging *self) {
+  if (self->piece == NULL) {
+    return self->next == NULL && self->end == NULL;
   }
-  return live == self->live;
+  return self->piece <= self->next && self->next <= self->end &&
+         self->end == self->piece + self->piece_size && complete(self) < self->pieces &&
+         self->piece == self->records + self->filled % self->pieces * self->piece_size &&
+         self->oldest == self->records + self->written % self->pieces * self->piece_size;
 }
 
 static bool op_check(const ca_allocator *base) {
-  const ca_logging *const self = (const ca_logging *)base;
-  const bool writing = self->file >= 0;
-  return (self->entries == NULL ||
-          (self->live <= self->mask - self->mask / 8 && entries_hold(self))) &&
-         (writing ? self->records <= self->next && self->next <= self->end
-                  : self->next == NULL && self->end == NULL) &&
-         ca_wrapper_check(base);
+  ca_logging *const self = (ca_logging *)(uintptr_t)base; /* Waits for who writes. */
+  bool holds = self->records == NULL;                     /* Logging never began. */
+  if (!holds) {
+    lock(self);
+    holds = ring_holds(self) && ca_logging_events_check(&self->events);
+    unlock(self);
+  }
+  return holds && ca_wrapper_check(base);
 }
 
 static const ca_wrapper_tables tables =
     CA_WRAPPER_ROWS("logging", op_allocate, op_deallocate, op_grow, op_shrink,
                     op_deallocate_unsized, op_deallocate_recorded, op_check);
 
-bool ca_logging_init(ca_logging *self, ca_allocator *inner, int file, void *memory, size_t size) {
-  *self = (ca_logging){.file = -1};
+/* Cuts memory into table and ring. Requires that both have room. */
+static void divide(ca_logging *self, char *memory, size_t size, size_t buffer) {
+  const size_t records = buffer / sizeof(ca_logging_record);
+  const unsigned bits = ca_log2_floor(size / sizeof(ca_logging_entry) - records);
+  ca_logging_entry *const entries = (ca_logging_entry *)(void *)memory;
+  ca_logging_events_init(&self->events, entries, bits);
+  const size_t piece = records / PIECES_MIN;
+  self->piece_size = piece < PIECE_MAX ? piece : PIECE_MAX;
+  self->pieces = records / self->piece_size;
+  self->records = (ca_logging_record *)(void *)(entries + ((size_t)1 << bits));
+  self->next = self->piece = self->oldest = self->records;
+  self->end = self->next + self->piece_size;
+}
+
+static size_t default_buffer(size_t size) {
+  const size_t most = RUN_MAX * sizeof(ca_logging_record);
+  return size / 8 < most ? size / 8 : most;
+}
+
+bool ca_logging_init(ca_logging *self, ca_allocator *inner, int file, void *memory, size_t size,
+                     size_t buffer) {
+  *self = (ca_logging){.file = file,
+                       .threads = 1,
+                       .turn = PTHREAD_MUTEX_INITIALIZER,
+                       .mutex = PTHREAD_MUTEX_INITIALIZER};
   ca_wrapper_init(&self->wrapper, inner, CA_SIZES_RECORDED, tables);
   const size_t padding = ca_padding_to((uintptr_t)memory, sizeof(ca_logging_entry));
-  if (size < CA_LOGGING_MEMORY_MIN) {
-    end_logging(self);
-    return false;
+  const size_t table_min = CA_LOGGING_MEMORY_MIN / 2;
+  if (buffer == 0) {
+    buffer = default_buffer(size);
   }
-  const size_t buffer = (size - padding) / 8;
-  const size_t buffer_max = (size_t)256 << 10; /* Stays in a cache, and costs few writes. */
-  const size_t records = (buffer < buffer_max ? buffer : buffer_max) / sizeof(ca_logging_record);
-  const size_t rest = (size - padding) / sizeof(ca_logging_entry) - records;
-  const unsigned bits = ca_log2_floor(rest);
-  self->entries = (ca_logging_entry *)((char *)memory + padding);
-  self->mask = ((size_t)1 << bits) - 1;
-  self->shift = 64 - bits;
-  memset(self->entries, 0, (self->mask + 1) * sizeof(ca_logging_entry));
-  self->records = (ca_logging_record *)(void *)(self->entries + self->mask + 1);
-  self->next = self->records;
-  self->end = self->records + records;
-  self->file = file;
-  self->header = (ca_logging_header){.magic = "CATRACE", .ids = 1, .threads = 1};
-  self->header.magic[7] = '1';
-  if (file < 0) {
+  buffer = buffer < CA_LOGGING_BUFFER_MIN ? CA_LOGGING_BUFFER_MIN : buffer;
+  const bool enough = size >= CA_LOGGING_MEMORY_MIN && buffer <= size - padding - table_min;
+  if (enough) {
+    divide(self, (char *)memory + padding, size - padding, buffer);
+  }
+  if (!enough || file < 0) {
     end_logging(self);
   }
-  return true;
+  return enough;
 }
 
 void ca_logging_set_thread(ca_logging *self, uint16_t thread) {
   self->thread = (uint64_t)thread << 16;
-  if (self->header.threads <= thread) {
-    self->header.threads = (uint64_t)thread + 1;
+  if (self->threads <= thread) {
+    /* Relaxed: with write_header(). */
+    __atomic_store_n(&self->threads, (uint64_t)thread + 1, __ATOMIC_RELAXED);
   }
 }

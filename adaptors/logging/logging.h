@@ -1,118 +1,113 @@
 /* adaptors/logging/logging.h - writes down every call, in the trace format CATRACE1.
  *
  * Idea        a program's calls, recorded in order, can be replayed over any allocator. A call only
- *             puts down pointer and size in a buffer. When that is full, or flushed, each block
- *             gets a number, from 1 on, that is never used again; which block has which number is
- *             kept in a table of live blocks, in memory that the caller gives: open addressing with
- *             linear probing (W. W. Peterson, IBM J. Res. Dev. 1(2), 1957), deletion by moving
- *             later entries up (D. E. Knuth, TAOCP 3, 6.4, algorithm R). Nothing is put into the
- *             blocks, and the calls reach the inner allocator as they came.
+ *             puts down pointer and size in a buffer, a ring of pieces. What has been put down is
+ *             turned into events (logging_events.h) and written by whoever comes first: a thread of
+ *             yours that calls ca_logging_write() again and again, a flush, or, where neither came
+ *             in time, the call that finds no room. Nothing is put into the blocks, and the calls
+ *             reach the inner allocator as they came.
  * Format      a header of 64 bytes: "CATRACE1", then as u64 the events, the numbers used + 1, the
  *             highest sum of live sizes, the sum of all sizes, the most blocks live at once, the
  *             threads, and 0. Then 16 bytes for each event: u8 op (0 allocate, 2 the same at an
  *             alignment above 16, 3 grow or shrink, 4 deallocate), u8 log2 of the alignment (op 2),
  *             u16 thread, u32 number, u32 old number (op 3), u32 size asked for (at most 2^32 - 1;
  *             0 for op 4). Little-endian machines only.
- * Cost        expected O(1), amortised: a call takes the inner allocator's time and two stores; one
- *             that finds the buffer full (up to 256 KiB, 16 bytes a call) turns it into events, with
- *             a probe of the table for each, and writes it, which costs each call several times
- *             what it took itself. logging_bench tells all three. So that none falls into a moment
- *             that matters, flush before it.
- * Overhead    0 bytes a block; in the caller's memory 16 bytes for each live block, and slack.
+ * Cost        a call: the inner allocator's time, two stores and a comparison, and O(1) work more at
+ *             the end of each piece. To turn one call into an event and write that takes several
+ *             times as long, expected O(1): logging_bench tells both. A call that finds no room does
+ *             so for up to 16384 calls, or waits while another thread does. So that none has to:
+ *             have a thread call ca_logging_write() in a loop, which keeps up if calls come slower
+ *             than it writes, with a buffer for the bursts (16 bytes a call, 32 a resize); or flush
+ *             before the moments that matter. full_waits tells how many calls had to.
+ * Overhead    0 bytes a block; in the caller's memory 16 bytes for each live block, and slack; and
+ *             the buffer.
  * Alignment   as the inner allocator's.
  * Errors      as the inner allocator's. A block for which the table has no room (7/8 full) is left
- *             out of the trace, with all that is done to it, and counted when flushed. When the file can't be
- *             written, logging ends and the calls pass through. errno is kept.
- * Ownership   memory, file and the inner allocator must outlive the adaptor, or its finish.
- * Threads     not thread-safe; below adaptors/locked the order is that of the lock.
+ *             out of the trace, with all that is done to it, and counted when written. When the file
+ *             can't be written, logging ends and the calls pass through. errno is kept.
+ * Ownership   memory, file and the inner allocator must outlive the adaptor, or its finish; so must
+ *             *self, and every ca_logging_write() must have returned.
+ * Threads     as the inner allocator's, but one call at a time; below adaptors/locked the order is
+ *             that of the lock. Only ca_logging_write() may be called by any thread at any time
+ *             between init and the end of *self. Not for signal handlers; after a fork() only one of
+ *             the two processes may go on.
  */
 #ifndef CONTEXT_ALLOCATOR_ADAPTORS_LOGGING_LOGGING_H_
 #define CONTEXT_ALLOCATOR_ADAPTORS_LOGGING_LOGGING_H_
 
+#include <pthread.h>
 #include <stdint.h>
 
+#include "adaptors/logging/logging_events.h"
 #include "adaptors/wrapper/wrapper.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-typedef struct ca_logging_header {
-  char magic[8];
-  uint64_t events;
-  uint64_t ids;
-  uint64_t peak_live;
-  uint64_t total_bytes;
-  uint64_t peak_objects;
-  uint64_t threads;
-  uint64_t reserved;
-} ca_logging_header;
-
-typedef struct ca_logging_event {
-  uint8_t op;
-  uint8_t align_log2;
-  uint16_t thread;
-  uint32_t id;
-  uint32_t old_id;
-  uint32_t size;
-} ca_logging_event;
-
-/* A live block in the table; ptr 0: a free entry. */
-typedef struct ca_logging_entry {
-  uint64_t ptr;
-  uint32_t id;
-  uint32_t size;
-} ca_logging_entry;
-
-/* A call as it comes: op, log2 of the alignment and thread where an event has them, and the size
- * where that has its number. */
-typedef struct ca_logging_call {
-  uint64_t what;
-  uint64_t ptr;
-} ca_logging_call;
-
-typedef union ca_logging_record {
-  ca_logging_call call;
-  ca_logging_event event;
-} ca_logging_record;
-
-/* Invariant: while file >= 0 the calls from records up to next, which isn't beyond end, wait to
- * become events; afterwards next and end are NULL. live is the number of entries in use, at most
- * 7/8 of them; each entry can be reached from its pointer's place without crossing a free one. */
+/* The buffer: `pieces` pieces of piece_size records, used in turn. The calls fill one piece, from
+ * piece on; those before it, up to the number `filled`, are complete, and those up to `written` are
+ * free again.
+ *
+ * Invariant: written <= filled < written + pieces, but for the moment in which a call finds no room.
+ * While logging, piece <= next <= end, the end of that piece; afterwards all three are NULL. piece
+ * is the place of number `filled`, oldest that of number `written`. Before another thread sees a
+ * piece as complete all of it has been put down, and before a call sees one as free all of it has
+ * been written. */
 typedef struct ca_logging {
   ca_wrapper wrapper; /* First. */
+  /* Of the calls alone. */
   ca_logging_record *next;
   ca_logging_record *end;
   uint64_t thread; /* Where a call has it. */
+  ca_logging_record *piece;
+  uint64_t full_waits; /* How many calls found no room. */
+  char apart[64];      /* From the line that each call stores to. */
+  /* Of both sides; each atomic has its order where it is used, in logging.c. */
+  uint64_t filled;  /* Stored by the calls. */
+  uint64_t written; /* Stored under the mutex. */
+  uint64_t threads; /* Stored by the calls. */
+  bool failed;      /* A write failed. Stored under the mutex. */
+  /* Set by init. */
+  int file;
+  size_t pieces;
+  size_t piece_size;
   ca_logging_record *records;
-  ca_logging_entry *entries;
-  size_t mask; /* Entries - 1, a power of two less one. */
-  unsigned shift;
-  uint32_t replaced; /* The number of the block that the next resize replaces; 0: none. */
-  int file;          /* -1: logging has ended. */
-  bool failed;       /* A write failed. */
-  /* All of these as of the last flush. */
-  uint64_t live;
-  uint64_t live_bytes;
-  uint64_t left_out; /* Blocks for which there was no entry. */
-  ca_logging_header header;
+  pthread_mutex_t turn; /* Held by the one that waits for the mutex next. */
+  pthread_mutex_t mutex;
+  /* Under the mutex. */
+  ca_logging_record *oldest;
+  ca_logging_events events;
 } ca_logging;
 
-/* The least memory that init takes. */
+/* The least memory that init takes, and the least that it uses as a buffer. */
 #define CA_LOGGING_MEMORY_MIN ((size_t)1024)
+#define CA_LOGGING_BUFFER_MIN ((size_t)128)
 
 /* Starts a trace in `file`, a descriptor of a regular file, open for writing, whose contents it
- * replaces from the beginning on. Of the `size` bytes of memory a part buffers events, the rest is
- * the table: for a million live blocks give 40 MiB. Returns false if size is too small: calls then
- * pass through without being logged. */
-bool ca_logging_init(ca_logging *self, ca_allocator *inner, int file, void *memory, size_t size);
+ * replaces from the beginning on. Of the `size` bytes of memory about `buffer` hold calls (0: an
+ * eighth, at most 256 KiB; less than CA_LOGGING_BUFFER_MIN: as much as that), the rest is the
+ * table: for a million live blocks give it 40 MiB. Returns false if size is too small, or buffer
+ * leaves less than half of CA_LOGGING_MEMORY_MIN: calls then pass through without being logged. */
+bool ca_logging_init(ca_logging *self, ca_allocator *inner, int file, void *memory, size_t size,
+                     size_t buffer);
 
 /* Names the thread that makes the calls from now on; 0 at first. */
 void ca_logging_set_thread(ca_logging *self, uint16_t thread);
 
-/* Writes what is pending, with a header that makes the file a whole trace so far. Returns false if
- * a write has failed since init. */
+/* Writes up to 16384 calls, in whole pieces of the buffer that are complete. Returns whether there
+ * were any: a thread that calls this in a loop may sleep when there weren't, for as long as the calls
+ * take to fill half the buffer. A piece is a quarter of the buffer, at most 64 KiB. Harmless after
+ * finish, and of the all-zero value. */
+bool ca_logging_write(ca_logging *self);
+
+/* Writes all that is pending, with a header that makes the file a whole trace so far; waits for a
+ * ca_logging_write() at work. Returns false if a write has failed since init. */
 bool ca_logging_flush(ca_logging *self);
+
+/* Logs the end of every live block; for use after the inner allocator's reset. Flushes, and returns
+ * the same. O(the table). */
+bool ca_logging_reset(ca_logging *self);
 
 /* Flushes and ends logging; calls pass through from then on. Twice is harmless, and so is the
  * all-zero value. */

@@ -1,29 +1,37 @@
-// What logging adds to a call: while it writes, and after it has ended. While it writes, added_ns is
-// what the call takes, and flush_ns what the call has cost when the buffer has been turned into
-// events (translate_ns, measured with /dev/null for a file) and written to a file; all are
-// per call. Run: bazel run -c opt //adaptors/logging:logging_bench
+// What logging adds to a call (added_ns), and what it takes besides to make a call an event and
+// write that (work_ns, of which events_ns is the former), for whoever does: all per call.
+//
+//   BM_AddedCostOfBursts      the buffer takes all calls; it is emptied between the measurements
+//   BM_AddedCostWithAWriter   another thread empties it at the same time; full_waits of the 2.8
+//                             million calls found no room
+//   BM_AddedCostAlone         nobody else writes: what each call costs in the end, work included
+//   BM_AddedCostEnded         logging has ended
+//
+// Run: bazel run -c opt //adaptors/logging:logging_bench
 #include "adaptors/logging/logging.h"
 
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
+#include <thread>
 #include <vector>
 
 #include "adaptors/testing/added_cost.h"
 
 namespace {
 
-constexpr int kTurns = 8;  // Of 2000 calls: the buffer takes 16384.
+constexpr int kTurns = 7;  // Of 2000 calls: the buffer takes 16384, and these fill three pieces.
 
 template <typename Inner>
 struct Logged {
-  explicit Logged(int file) : inner(CA_SIZES_FORGOTTEN), memory(4 << 20) {
-    ca_logging_init(&logging, inner.get(), file, memory.data(), memory.size());
+  explicit Logged(int file, std::size_t buffer = 0) : inner(CA_SIZES_FORGOTTEN), memory(4 << 20) {
+    ca_logging_init(&logging, inner.get(), file, memory.data(), memory.size(), buffer);
   }
   ~Logged() { ca_logging_finish(&logging); }
   ca_allocator *get() { return ca_testing::Opaque(ca_logging_allocator(&logging)); }
-  // Nanoseconds per call of that many turns, which leave the buffer not quite full.
+  // Nanoseconds per call of all the turns.
   double Flush() {
     const auto begin = std::chrono::steady_clock::now();
     ca_logging_flush(&logging);
@@ -31,67 +39,123 @@ struct Logged {
         std::chrono::steady_clock::now() - begin;
     return elapsed.count() / (kTurns * 2 * ca_testing::kPairs);
   }
+  bool IsEmpty() const {
+    return __atomic_load_n(&logging.written, __ATOMIC_ACQUIRE) ==
+           __atomic_load_n(&logging.filled, __ATOMIC_ACQUIRE);
+  }
   Inner inner;
   std::vector<char> memory;
   ca_logging logging;
 };
 
-struct Figures {
-  double direct_ns, through_ns, flush_ns, translate_ns;
-};
-
-void Report(benchmark::State &state, const Figures &figures) {
-  state.counters["direct_ns"] = figures.direct_ns;
-  state.counters["through_ns"] = figures.through_ns;
-  state.counters["added_ns"] = figures.through_ns - figures.direct_ns;
-  state.counters["flush_ns"] = figures.flush_ns;
-  state.counters["translate_ns"] = figures.translate_ns;
+// Per call of kTurns turns: a piece's end is in some of them, so that they count as one.
+double Turns(ca_allocator *allocator) {
+  double sum = 0;
+  for (int turn = 0; turn < kTurns; ++turn) {
+    sum +=
+        ca_testing::NanosecondsPerCall([=] { ca_testing::AllocateAndDeallocate(allocator, 64); });
+  }
+  return sum / kTurns;
 }
 
+struct Figures {
+  std::vector<double> direct, through, work, events;
+  double full_waits = 0;
+  void Report(benchmark::State *state) {
+    const double direct_ns = ca_testing::Quiet(&direct), through_ns = ca_testing::Quiet(&through);
+    state->counters["direct_ns"] = direct_ns;
+    state->counters["through_ns"] = through_ns;
+    state->counters["added_ns"] = through_ns - direct_ns;
+    state->counters["work_ns"] = work.empty() ? 0 : ca_testing::Quiet(&work);
+    state->counters["events_ns"] = events.empty() ? 0 : ca_testing::Quiet(&events);
+    state->counters["full_waits"] = full_waits;
+  }
+};
+
 template <typename Inner>
-void BM_AddedCostWriting(benchmark::State &state) {
+void BM_AddedCostOfBursts(benchmark::State &state) {
   std::FILE *file = std::tmpfile();
   const int nowhere = open("/dev/null", O_WRONLY);
   {
-    Logged<Inner> written(fileno(file)), translated(nowhere);
+    Logged<Inner> written(fileno(file)), made(nowhere);
     ca_allocator *direct = ca_testing::Opaque(written.inner.get());
-    ca_allocator *through = written.get(), *other = translated.get();
-    std::vector<double> direct_ns, through_ns, flush_ns, translate_ns;
+    Figures figures;
     for (auto _ : state) {
-      for (int turn = 0; turn < kTurns; ++turn) {
-        direct_ns.push_back(
-            ca_testing::NanosecondsPerCall([=] { ca_testing::AllocateAndDeallocate(direct, 64); }));
-        through_ns.push_back(ca_testing::NanosecondsPerCall(
-            [=] { ca_testing::AllocateAndDeallocate(through, 64); }));
-        for (int i = 0; i < ca_testing::kPairs; ++i) ca_testing::AllocateAndDeallocate(other, 64);
-      }
-      flush_ns.push_back(written.Flush());
-      translate_ns.push_back(translated.Flush());
+      figures.direct.push_back(Turns(direct));
+      figures.through.push_back(Turns(written.get()));
+      figures.work.push_back(written.Flush());
+      Turns(made.get());
+      figures.events.push_back(made.Flush());
     }
-    const double direct_quiet = ca_testing::Quiet(&direct_ns);
-    const double through_quiet = ca_testing::Quiet(&through_ns);
-    Report(state, {direct_quiet, through_quiet, ca_testing::Quiet(&flush_ns),
-                   ca_testing::Quiet(&translate_ns)});
+    figures.Report(&state);
   }
   close(nowhere);
   std::fclose(file);
 }
-BENCHMARK_TEMPLATE(BM_AddedCostWriting, ca_testing::BenchBump)->Iterations(200);
-BENCHMARK_TEMPLATE(BM_AddedCostWriting, ca_testing::BenchTrees)->Iterations(200);
+BENCHMARK_TEMPLATE(BM_AddedCostOfBursts, ca_testing::BenchBump)->Iterations(200);
+BENCHMARK_TEMPLATE(BM_AddedCostOfBursts, ca_testing::BenchTrees)->Iterations(200);
+
+template <typename Inner>
+void BM_AddedCostWithAWriter(benchmark::State &state) {
+  std::FILE *file = std::tmpfile();
+  {
+    Logged<Inner> logged(fileno(file), std::size_t{1} << 20);
+    ca_allocator *direct = ca_testing::Opaque(logged.inner.get());
+    std::atomic<bool> done{false};
+    std::thread writer([&] {
+      while (!done.load()) {
+        if (!ca_logging_write(&logged.logging)) std::this_thread::yield();
+      }
+    });
+    Figures figures;
+    for (auto _ : state) {
+      figures.direct.push_back(Turns(direct));
+      figures.through.push_back(Turns(logged.get()));
+      while (!logged.IsEmpty()) std::this_thread::yield();
+    }
+    done = true;
+    writer.join();
+    figures.full_waits = static_cast<double>(logged.logging.full_waits);
+    figures.Report(&state);
+  }
+  std::fclose(file);
+}
+BENCHMARK_TEMPLATE(BM_AddedCostWithAWriter, ca_testing::BenchBump)->Iterations(200);
+BENCHMARK_TEMPLATE(BM_AddedCostWithAWriter, ca_testing::BenchTrees)->Iterations(200);
+
+template <typename Inner>
+void BM_AddedCostAlone(benchmark::State &state) {
+  std::FILE *file = std::tmpfile();
+  {
+    Logged<Inner> logged(fileno(file));
+    ca_allocator *direct = ca_testing::Opaque(logged.inner.get());
+    Figures figures;
+    const auto many = [](ca_allocator *allocator) {  // Enough for the work to be in each.
+      double sum = 0;
+      for (int i = 0; i < 10; ++i) sum += Turns(allocator);
+      return sum / 10;
+    };
+    for (auto _ : state) {
+      figures.direct.push_back(many(direct));
+      figures.through.push_back(many(logged.get()));
+    }
+    figures.Report(&state);
+  }
+  std::fclose(file);
+}
+BENCHMARK_TEMPLATE(BM_AddedCostAlone, ca_testing::BenchBump)->Iterations(20);
+BENCHMARK_TEMPLATE(BM_AddedCostAlone, ca_testing::BenchTrees)->Iterations(20);
 
 template <typename Inner>
 void BM_AddedCostEnded(benchmark::State &state) {
   Logged<Inner> logged(-1);
-  ca_allocator *direct = ca_testing::Opaque(logged.inner.get()), *through = logged.get();
-  std::vector<double> direct_ns, through_ns;
+  ca_allocator *direct = ca_testing::Opaque(logged.inner.get());
+  Figures figures;
   for (auto _ : state) {
-    direct_ns.push_back(
-        ca_testing::NanosecondsPerCall([=] { ca_testing::AllocateAndDeallocate(direct, 64); }));
-    through_ns.push_back(
-        ca_testing::NanosecondsPerCall([=] { ca_testing::AllocateAndDeallocate(through, 64); }));
+    figures.direct.push_back(Turns(direct));
+    figures.through.push_back(Turns(logged.get()));
   }
-  const double direct_quiet = ca_testing::Quiet(&direct_ns);
-  Report(state, {direct_quiet, ca_testing::Quiet(&through_ns), 0, 0});
+  figures.Report(&state);
 }
 BENCHMARK_TEMPLATE(BM_AddedCostEnded, ca_testing::BenchBump);
 BENCHMARK_TEMPLATE(BM_AddedCostEnded, ca_testing::BenchTrees);

@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstring>
 #include <map>
 #include <random>
+#include <thread>
 #include <vector>
 
 #include "allocators/bump/bump.h"
@@ -17,12 +19,13 @@ namespace {
 static_assert(sizeof(ca_logging_header) == 64, "");
 static_assert(sizeof(ca_logging_event) == 16, "");
 
-// Serves every size with the same block.
+// Serves every size with the same block, or with what is only an address.
 struct AnySize {
   ca_allocator base = {&kOps};  // First.
   char block[16] = {};
+  void *serves = block;
   static ca_block Allocate(ca_allocator *base, std::size_t size, std::size_t) {
-    return ca_block_make(reinterpret_cast<AnySize *>(base)->block, size);
+    return ca_block_make(reinterpret_cast<AnySize *>(base)->serves, size);
   }
   static constexpr ca_allocator_ops kOps = {Allocate, nullptr, nullptr, nullptr,   nullptr,
                                             nullptr,  nullptr, nullptr, "any size"};
@@ -39,8 +42,9 @@ class LoggingTest : public testing::Test {
     std::fclose(file_);
     ca_bump_destroy(&bump_);
   }
-  void Init(std::size_t size) {
-    EXPECT_TRUE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), table_, size));
+  void Init(std::size_t size, std::size_t buffer = 0) {
+    EXPECT_TRUE(
+        ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), table_, size, buffer));
   }
   ca_allocator *allocator() { return ca_logging_allocator(&logging_); }
   ca_block Allocate(std::size_t size, std::size_t align = 16) {
@@ -66,6 +70,37 @@ class LoggingTest : public testing::Test {
     EXPECT_EQ(event.id, id);
     EXPECT_EQ(event.old_id, old_id);
     EXPECT_EQ(event.size, size);
+  }
+
+  // Every number lives from where it is made to where it ends, once; and the header says so. All
+  // blocks have been freed.
+  void ExpectWhole() {
+    std::map<std::uint32_t, std::uint32_t> live;
+    std::uint32_t next = 1;
+    std::uint64_t bytes = 0, peak = 0, total = 0;
+    for (const ca_logging_event &event : Events()) {
+      if (event.op == 4 || event.op == 3) {
+        const auto it = live.find(event.op == 4 ? event.id : event.old_id);
+        ASSERT_NE(it, live.end());
+        bytes -= it->second;
+        live.erase(it);
+      }
+      if (event.op == 4) continue;
+      ASSERT_EQ(event.id, next++);
+      live[event.id] = event.size;
+      bytes += event.size;
+      total += event.size;
+      if (bytes > peak) peak = bytes;
+    }
+    EXPECT_TRUE(live.empty());
+    EXPECT_EQ(Header().ids, next);
+    EXPECT_EQ(Header().peak_live, peak);
+    EXPECT_EQ(Header().total_bytes, total);
+    EXPECT_EQ(logging_.events.left_out, 0U);
+  }
+  // Calls that fill the rest of the piece.
+  void FillPiece() {
+    for (std::ptrdiff_t i = logging_.end - logging_.next; i > 0; --i) Allocate(1);
   }
 
   alignas(16) char memory_[1 << 18];
@@ -115,7 +150,7 @@ TEST_F(LoggingTest, WritesNothingAboutRefusals) {
 TEST_F(LoggingTest, NamesTheThread) {
   Allocate(1);
   ca_logging_set_thread(&logging_, 1);
-  EXPECT_EQ(logging_.header.threads, 2U);
+  EXPECT_EQ(logging_.threads, 2U);
   ca_logging_set_thread(&logging_, 5);
   Allocate(1);
   ca_logging_set_thread(&logging_, 2);
@@ -191,12 +226,12 @@ TEST_F(LoggingTest, EveryKindOfCallFindsRoomInAFullBuffer) {
   fill();
   EXPECT_EQ(ca_deallocate_recorded(allocator(), third.ptr, 100), third.size);
   EXPECT_EQ(last().id, 3U);
-  EXPECT_EQ(logging_.left_out, 0U);
+  EXPECT_EQ(logging_.events.left_out, 0U);
 }
 
 TEST_F(LoggingTest, SizesBeyondFourGigabytesAreWrittenAsTheLargest) {
   AnySize any;
-  ASSERT_TRUE(ca_logging_init(&logging_, &any.base, fileno(file_), table_, sizeof table_));
+  ASSERT_TRUE(ca_logging_init(&logging_, &any.base, fileno(file_), table_, sizeof table_, 0));
   Allocate(std::size_t{5} << 32);
   ca_logging_flush(&logging_);
   EXPECT_EQ(Events()[0].size, UINT32_MAX);
@@ -219,7 +254,7 @@ struct Ending {
 TEST_F(LoggingTest, ACallDuringWhichLoggingEndsIsLeftOut) {
   Ending ending;
   ending.logging = &logging_;
-  ASSERT_TRUE(ca_logging_init(&logging_, &ending.base, fileno(file_), table_, sizeof table_));
+  ASSERT_TRUE(ca_logging_init(&logging_, &ending.base, fileno(file_), table_, sizeof table_, 0));
   EXPECT_EQ(Allocate(10).ptr, ending.block);
   EXPECT_EQ(Header().events, 0U);
 }
@@ -250,7 +285,7 @@ TEST_F(LoggingTest, BlocksWithoutAnEntryAreLeftOutAndCounted) {
   std::vector<ca_block> blocks;
   for (int i = 0; i < 60; ++i) blocks.push_back(Allocate(10));
   ca_logging_flush(&logging_);
-  const std::uint64_t kept = 60 - logging_.left_out;
+  const std::uint64_t kept = 60 - logging_.events.left_out;
   EXPECT_EQ(kept, 28U) << "7/8 of 32 entries";
   for (const ca_block &block : blocks) {
     EXPECT_TRUE(allocator()->ops->check(allocator()));
@@ -270,39 +305,182 @@ TEST_F(LoggingTest, TheTableIsExactUnderRandomOperations) {
   for (int round = 0; round < 40; ++round) {
     for (int step = 0; step < 60; ++step) ASSERT_EQ(model.Step(), "");
     ca_logging_flush(&logging_);
-    ASSERT_EQ(logging_.live, model.live_blocks());
+    ASSERT_EQ(logging_.events.live, model.live_blocks());
     ASSERT_EQ(model.FreeAll(), "");
     ca_bump_reset(&bump_);
   }
   ca_logging_finish(&logging_);
-  // Every number lives from where it is made to where it ends, once.
-  std::map<std::uint32_t, std::uint32_t> live;
-  std::uint32_t next = 1;
-  std::uint64_t bytes = 0, peak = 0, total = 0;
-  for (const ca_logging_event &event : Events()) {
-    if (event.op == 4 || event.op == 3) {
-      const auto it = live.find(event.op == 4 ? event.id : event.old_id);
-      ASSERT_NE(it, live.end());
-      bytes -= it->second;
-      live.erase(it);
-    }
-    if (event.op == 4) continue;
-    ASSERT_EQ(event.id, next++);
-    live[event.id] = event.size;
-    bytes += event.size;
-    total += event.size;
-    if (bytes > peak) peak = bytes;
+  ExpectWhole();
+}
+
+TEST_F(LoggingTest, WritesOnlyCompletePiecesAndTheseInOrder) {
+  EXPECT_FALSE(ca_logging_write(&logging_)) << "nothing was put down";
+  FillPiece();
+  EXPECT_FALSE(ca_logging_write(&logging_)) << "complete only when the next is begun";
+  Allocate(77);
+  errno = 4321;
+  EXPECT_TRUE(ca_logging_write(&logging_));
+  EXPECT_EQ(errno, 4321);
+  EXPECT_EQ(Events().size(), logging_.piece_size);
+  EXPECT_EQ(Header().ids, logging_.piece_size + 1);
+  EXPECT_FALSE(ca_logging_write(&logging_));
+  ca_logging_flush(&logging_);
+  ASSERT_EQ(Events().size(), logging_.piece_size + 1);
+  ExpectEvent(Events().back(), 0, 0, static_cast<unsigned>(logging_.piece_size) + 1, 0, 77);
+}
+
+TEST_F(LoggingTest, NoCallWaitsWhereSomeoneWritesInTime) {
+  Init(CA_LOGGING_MEMORY_MIN);
+  for (std::size_t i = 1; i <= 100; ++i) {
+    const ca_block block = Allocate(i);
+    ca_deallocate(allocator(), block.ptr, i, 16);
+    EXPECT_TRUE(allocator()->ops->check(allocator()));
+    ca_logging_write(&logging_);
   }
-  EXPECT_TRUE(live.empty());
-  EXPECT_EQ(Header().ids, next);
-  EXPECT_EQ(Header().peak_live, peak);
-  EXPECT_EQ(Header().total_bytes, total);
-  EXPECT_EQ(logging_.left_out, 0U);
+  EXPECT_EQ(logging_.full_waits, 0U);
+  for (int i = 0; i < 8; ++i) Allocate(1);
+  EXPECT_EQ(logging_.full_waits, 1U) << "each piece of four was full";
+  EXPECT_GE(Events().size(), 200U) << "so that one was written";
+}
+
+TEST_F(LoggingTest, TheBufferIsAsLargeAsAskedFor) {
+  for (const std::size_t buffer : {128, 4096, 20000, 24576}) {
+    Init(sizeof table_, buffer);
+    const std::size_t holds = logging_.pieces * logging_.piece_size * sizeof(ca_logging_record);
+    EXPECT_LE(holds, buffer);
+    EXPECT_GT(holds + logging_.piece_size * sizeof(ca_logging_record), buffer);
+    std::size_t calls = 0;
+    while (logging_.full_waits == 0) {
+      Allocate(1);
+      ++calls;
+    }
+    EXPECT_EQ(calls, holds / 16 + 1);
+  }
+}
+
+TEST_F(LoggingTest, WithoutAChoiceAnEighthIsTheBuffer) {
+  EXPECT_EQ(logging_.pieces * logging_.piece_size * sizeof(ca_logging_record), sizeof table_ / 8);
+}
+
+TEST_F(LoggingTest, ALargeBufferIsWrittenInParts) {
+  std::vector<char> memory(1 << 20);
+  ASSERT_TRUE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), memory.data(),
+                              memory.size(), 6 << 16));
+  EXPECT_EQ(logging_.piece_size * sizeof(ca_logging_record), 1U << 16);
+  for (int i = 0; i < 6 << 11; ++i) {
+    const ca_block block = Allocate(1);
+    ca_deallocate(allocator(), block.ptr, 1, 16);
+  }
+  EXPECT_EQ(logging_.full_waits, 0U);
+  EXPECT_TRUE(ca_logging_write(&logging_));
+  EXPECT_EQ(Events().size(), 16384U);
+  EXPECT_TRUE(ca_logging_write(&logging_)) << "the fifth; the sixth isn't complete";
+  EXPECT_EQ(Events().size(), 5 * 4096U);
+  ca_logging_finish(&logging_);
+  ExpectWhole();
+  std::vector<char> large(4 << 20);
+  ASSERT_TRUE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), large.data(),
+                              large.size(), 0));
+  EXPECT_EQ(logging_.pieces * logging_.piece_size, 16384U) << "never more without being told";
+  ca_logging_finish(&logging_);
+}
+
+TEST_F(LoggingTest, ABufferThatLeavesNoTableMeansNoLogging) {
+  alignas(16) char memory[2048];
+  EXPECT_TRUE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), memory,
+                              sizeof memory, sizeof memory - 512));
+  EXPECT_FALSE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), memory,
+                               sizeof memory, sizeof memory - 511));
+  EXPECT_FALSE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), memory,
+                               sizeof memory, SIZE_MAX));
+  EXPECT_FALSE(ca_block_is_none(Allocate(10)));
+  EXPECT_TRUE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), memory,
+                              sizeof memory, 1))
+      << "as much as it needs";
+}
+
+TEST_F(LoggingTest, AResizeMayFallIntoTwoPieces) {
+  const ca_block block = Allocate(50);
+  while (logging_.end - logging_.next > 1) Allocate(1);
+  EXPECT_FALSE(ca_block_is_none(ca_shrink(allocator(), block.ptr, 50, 20, 16, CA_MOVE_NEVER)));
+  EXPECT_EQ(logging_.next - logging_.piece, 1);
+  EXPECT_TRUE(ca_logging_write(&logging_)) << "the one half,";
+  ca_logging_flush(&logging_);  // and the other.
+  ExpectEvent(Events().back(), 3, 0, static_cast<unsigned>(Header().ids) - 1, 1, 20);
+}
+
+TEST_F(LoggingTest, AResetEndsEveryBlock) {
+  Init(sizeof table_, 128);  // Pieces of two: more blocks than one takes.
+  for (std::size_t i = 1; i <= 5; ++i) Allocate(i);
+  ca_bump_reset(&bump_);
+  EXPECT_TRUE(ca_logging_reset(&logging_));
+  EXPECT_EQ(Events().size(), 10U);
+  EXPECT_EQ(logging_.events.live, 0U);
+  EXPECT_EQ(logging_.events.live_bytes, 0U);
+  EXPECT_TRUE(allocator()->ops->check(allocator()));
+  const ca_block block = Allocate(6);  // Where the first block was.
+  ca_deallocate(allocator(), block.ptr, 6, 16);
+  ca_logging_finish(&logging_);
+  ExpectWhole();
+  EXPECT_TRUE(ca_logging_reset(&logging_)) << "harmless afterwards";
+}
+
+TEST_F(LoggingTest, AResetEndsABlockWhereverTheTableHasIt) {
+  AnySize any;
+  ASSERT_TRUE(
+      ca_logging_init(&logging_, &any.base, fileno(file_), table_, CA_LOGGING_MEMORY_MIN, 0));
+  const auto entry_of = [this](std::uint64_t ptr) {  // As place_of() of logging_events.c has it.
+    return ptr * UINT64_C(0x9E3779B97F4A7C15) >> logging_.events.shift;
+  };
+  for (std::size_t entry = 0; entry <= logging_.events.mask; ++entry) {
+    std::uint64_t ptr = 16;
+    while (entry_of(ptr) != entry) ptr += 16;
+    any.serves = reinterpret_cast<void *>(ptr);
+    Allocate(1);
+    EXPECT_TRUE(ca_logging_reset(&logging_));
+    EXPECT_EQ(Events().size(), 2 * (entry + 1));
+    EXPECT_TRUE(ca_logging_events_check(&logging_.events));
+  }
+}
+
+// With calls from one thread and ca_logging_write() from two, in whatever order they come.
+TEST_F(LoggingTest, AnotherThreadMayWriteAtAnyTime) {
+  for (const std::size_t buffer : {128, 1024, 16384}) {
+    Init(sizeof table_, buffer);
+    ca_bump_reset(&bump_);
+    std::atomic<bool> done{false};
+    const auto write = [&] {
+      while (!done.load()) {
+        if (!ca_logging_write(&logging_)) std::this_thread::yield();
+      }
+    };
+    std::thread one(write), two(write);
+    std::mt19937 random(1);
+    ca_testing::ModelLimits limits;
+    limits.max_blocks = 40;
+    ca_testing::AllocatorModel model(
+        allocator(), [&random] { return static_cast<std::uint32_t>(random()); }, limits);
+    for (int round = 0; round < 40; ++round) {
+      ca_logging_set_thread(&logging_, static_cast<std::uint16_t>(round));
+      for (int step = 0; step < 60; ++step) EXPECT_EQ(model.Step(), "");
+      EXPECT_EQ(model.FreeAll(), "");
+      if (round % 10 == 0) EXPECT_TRUE(ca_logging_flush(&logging_));
+      if (round % 10 == 5) EXPECT_TRUE(allocator()->ops->check(allocator()));
+      ca_bump_reset(&bump_);
+    }
+    EXPECT_TRUE(ca_logging_finish(&logging_));
+    done = true;
+    one.join();
+    two.join();
+    ExpectWhole();
+    EXPECT_EQ(Header().threads, 40U);
+    ASSERT_EQ(ftruncate(fileno(file_), 0), 0);
+  }
 }
 
 TEST_F(LoggingTest, AFileThatCannotBeWrittenEndsLoggingAndNothingElse) {
   ASSERT_TRUE(
-      ca_logging_init(&logging_, ca_bump_allocator(&bump_), 1 << 20, table_, sizeof table_));
+      ca_logging_init(&logging_, ca_bump_allocator(&bump_), 1 << 20, table_, sizeof table_, 0));
   errno = 4321;
   const ca_block block = Allocate(10);
   EXPECT_FALSE(ca_logging_flush(&logging_));
@@ -312,19 +490,50 @@ TEST_F(LoggingTest, AFileThatCannotBeWrittenEndsLoggingAndNothingElse) {
   EXPECT_FALSE(ca_logging_finish(&logging_));
 }
 
+// Whoever finds it out.
+TEST_F(LoggingTest, AWriteOfAnotherThreadThatFailsEndsLoggingAtTheNextPiece) {
+  ASSERT_TRUE(
+      ca_logging_init(&logging_, ca_bump_allocator(&bump_), 1 << 20, table_, sizeof table_, 128));
+  for (std::size_t i = 0; i <= logging_.piece_size; ++i) Allocate(1);
+  ca_logging_write(&logging_);
+  EXPECT_NE(logging_.next, nullptr);
+  FillPiece();
+  EXPECT_FALSE(ca_block_is_none(Allocate(1)));
+  EXPECT_EQ(logging_.next, nullptr);
+  EXPECT_TRUE(allocator()->ops->check(allocator()));
+  while (ca_logging_write(&logging_)) {
+  }
+  EXPECT_FALSE(ca_logging_flush(&logging_));
+}
+
+TEST_F(LoggingTest, NothingIsWrittenAfterAFailure) {
+  const int file = dup(fileno(file_));
+  ASSERT_TRUE(
+      ca_logging_init(&logging_, ca_bump_allocator(&bump_), file, table_, sizeof table_, 128));
+  close(file);
+  for (std::size_t i = 0; i <= logging_.piece_size; ++i) Allocate(1);
+  EXPECT_TRUE(ca_logging_write(&logging_)) << "there was something to write";
+  ASSERT_EQ(dup2(fileno(file_), file), file);
+  EXPECT_FALSE(ca_logging_finish(&logging_));
+  EXPECT_EQ(lseek(file, 0, SEEK_END), 0) << "a trace with a hole is none";
+  close(file);
+}
+
 TEST(LoggingLifeTest, TheAllZeroValueMayBeFinished) {
   ca_logging never = {};
+  EXPECT_FALSE(ca_logging_write(&never));
+  EXPECT_TRUE(ca_logging_reset(&never));
   EXPECT_TRUE(ca_logging_finish(&never));
 }
 
 TEST_F(LoggingTest, TooLittleMemoryMeansNoLogging) {
   EXPECT_FALSE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), table_,
-                               CA_LOGGING_MEMORY_MIN - 1));
+                               CA_LOGGING_MEMORY_MIN - 1, 0));
   const ca_block block = Allocate(10);
   EXPECT_TRUE(allocator()->ops->check(allocator()));
   ca_deallocate(allocator(), block.ptr, 10, 16);
   EXPECT_TRUE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), table_ + 1,
-                              CA_LOGGING_MEMORY_MIN));
+                              CA_LOGGING_MEMORY_MIN, 0));
   Allocate(10);
 }
 
@@ -332,15 +541,27 @@ TEST_F(LoggingTest, CheckFindsADamagedTable) {
   Allocate(10);
   ca_logging_flush(&logging_);
   EXPECT_TRUE(allocator()->ops->check(allocator()));
-  logging_.live++;
+  logging_.events.live++;
   EXPECT_FALSE(allocator()->ops->check(allocator()));
-  logging_.live--;
+  logging_.events.live--;
   logging_.next = logging_.end + 1;
   EXPECT_FALSE(allocator()->ops->check(allocator()));
   logging_.next = logging_.records;
   EXPECT_TRUE(allocator()->ops->check(allocator()));
-  for (std::size_t i = 0; i <= logging_.mask; ++i) {
-    if (logging_.entries[i].ptr != 0) logging_.entries[i].ptr += 0x1230;
+  logging_.filled += logging_.pieces;
+  EXPECT_FALSE(allocator()->ops->check(allocator()));
+  logging_.filled -= logging_.pieces - 1;
+  EXPECT_FALSE(allocator()->ops->check(allocator()));
+  logging_.filled -= 1;
+  logging_.oldest += logging_.piece_size;
+  EXPECT_FALSE(allocator()->ops->check(allocator()));
+  logging_.oldest -= logging_.piece_size;
+  logging_.end -= 1;
+  EXPECT_FALSE(allocator()->ops->check(allocator()));
+  logging_.end += 1;
+  EXPECT_TRUE(allocator()->ops->check(allocator()));
+  for (std::size_t i = 0; i <= logging_.events.mask; ++i) {
+    if (logging_.events.entries[i].ptr != 0) logging_.events.entries[i].ptr += 0x1230;
   }
   EXPECT_FALSE(allocator()->ops->check(allocator()));
 }

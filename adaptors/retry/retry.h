@@ -4,7 +4,9 @@
  *             it may free what it can spare (caches, or what ran out of use) and say so, and the
  *             inner allocator is then asked again, as often as the callback promises more.
  * Cost        one indirect call and a test more than the inner allocator's, until it refuses.
- * Alignment, threads   as the inner allocator's.
+ * Alignment   as the inner allocator's.
+ * Threads     not thread-safe, also where the inner allocator is. Within adaptors/locked the
+ *             callback runs while the lock is held: it must free through what lies below that.
  * Errors      none when the callback has nothing more to give, also for sizes above PTRDIFF_MAX,
  *             about which it isn't asked. A grow that is refused asks nobody: ca_reallocate()
  *             allocates next, which does.
@@ -22,8 +24,9 @@ extern "C" {
 #endif
 
 /* Called when `size` bytes at `align` were refused, for the attempt-th time in a row (from 1).
- * Returns whether it freed something, so that asking again may help; it must return false some
- * time, since it is asked until the request is served. */
+ * Returns whether it freed something, so that asking again may help; it must return (by longjmp or
+ * an exception it would never be called again), and return false some time, since it is asked until
+ * the request is served. */
 typedef bool (*ca_retry_callback)(void *argument, size_t size, size_t align, size_t attempt);
 
 typedef struct ca_retry {

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
+#include "adaptors/from_malloc/from_malloc.h"
 #include "allocators/bit_set/bit_set.h"
 #include "allocators/bump/bump.h"
 #include "allocators/context/context.h"
@@ -78,6 +80,22 @@ class Context : public OverBuffer {
   ca_context_allocator it_;
 };
 
+// libc's, but for alignments at which a block is as large as the machine: some adaptors fill it.
+class FromMalloc : public AnyAllocator {
+ public:
+  FromMalloc() : family_(*ca_malloc_family_of_libc()) {
+    family_.aligned_alloc = [](std::size_t align, std::size_t size) {
+      return align > kSize ? nullptr : std::aligned_alloc(align, size);
+    };
+    EXPECT_TRUE(ca_from_malloc_init(&it_, &family_));
+  }
+  ca_allocator *get() override { return ca_from_malloc_allocator(&it_); }
+
+ private:
+  ca_malloc_family family_;
+  ca_from_malloc it_;
+};
+
 template <ca_sizes kSizes>
 class MemoryMap : public AnyAllocator {
  public:
@@ -111,10 +129,14 @@ const AllocatorTraits kEvery[] = {
     {"memory_map", Make<MemoryMap<CA_SIZES_FORGOTTEN>>, true, 0},
     {"memory_map_recording", Make<MemoryMap<CA_SIZES_RECORDED>>, true, 0},
     {"context_bump", Make<Context<CA_CONTEXT_BUMP>>, false, kSize},
+    {"context_bump_recording", Make<Context<CA_CONTEXT_BUMP, CA_SIZES_RECORDED>>, false, kSize},
     {"context_bit_set", Make<Context<CA_CONTEXT_BIT_SET>>, true, kSize},
+    {"context_bit_set_recording", Make<Context<CA_CONTEXT_BIT_SET, CA_SIZES_RECORDED>>, true,
+     kSize},
     {"context_trees", Make<Context<CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE>>, true, kSize},
     {"context_trees_recording",
      Make<Context<CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE, CA_SIZES_RECORDED>>, true, kSize},
+    {"from_malloc", Make<FromMalloc>, true, 0},
 };
 
 const AllocatorTraits *current = &kEvery[0];

@@ -9,7 +9,9 @@
  *             CA_SIZES_RECORDED also one call of its usable_size() in grow and shrink, and in
  *             deallocate where it has no deallocate_recorded().
  * Overhead    0 bytes a block.
- * Alignment, errors, threads   as the inner allocator's.
+ * Alignment, errors   as the inner allocator's.
+ * Threads     not thread-safe, also where the inner allocator is: the counts are plain. Around it
+ *             adaptors/locked.
  * Ownership   the inner allocator must outlive the adaptor.
  */
 #ifndef CONTEXT_ALLOCATOR_ADAPTORS_TRACKING_TRACKING_H_

@@ -2,7 +2,8 @@
  *
  * Idea        allocate clears the whole block, grow all that lies beyond the size that the caller
  *             names. So the excess that a block came with is zero, and what was written there is
- *             cleared by a grow that isn't told of it.
+ *             cleared by a grow that isn't told of it. What a shrink leaves of the tail, as excess,
+ *             is as the caller left it.
  * Cost        one indirect call more than the inner allocator's, and clearing the bytes.
  * Overhead    0 bytes a block.
  * Alignment, errors, threads   as the inner allocator's.
