@@ -97,7 +97,11 @@ TEST(ClassesTest, OneThatNoSlotHoldsIsRefused) {
     ca_contexts_settings settings = {};
     settings.classes[0] = {CA_CONTEXT_LEAST_SLOT, 100, 0, 0, false};
     ASSERT_TRUE(ca_contexts_init(&settings));
+    const ca_context neighbours[] = {CreateWith(100), CreateWith(100), CreateWith(100)};
+    EXPECT_EQ(ca_context_destroy(neighbours[1]), CA_CONTEXT_DONE);
     EXPECT_FALSE(ca_switchable_thread_init(nullptr)) << "trees need more";
+    EXPECT_TRUE(ca_context_check(neighbours[0]));
+    EXPECT_TRUE(ca_context_check(neighbours[2]));
     ca_context_settings one = {};
     EXPECT_TRUE(ca_context_is_none(ca_context_create(&one))) << "no slot of 1 MiB";
     one.budget = 100;
@@ -148,6 +152,18 @@ TEST(ClassesTest, AheadOfSmallSlotsTheirPagesAreThere) {
     EXPECT_TRUE(make(at_once - 1) == six || !can);
     EXPECT_EQ(make(7 * each - made), std::vector<bool>(7, true)) << "the last ones are fewer";
     EXPECT_TRUE(ca_context_is_none(CreateWith(100)));
+  });
+}
+
+TEST(ClassesTest, ManySmallSlotsMayBeAhead) {
+  InItsOwnProcess([] {
+    const std::size_t each = PageSize() / kSmall;
+    ca_contexts_settings settings = {};
+    settings.classes[0] = {kSmall, kMany, 0, CA_PRESENCE_RANGES * each - 1, false};
+    ASSERT_TRUE(ca_contexts_init(&settings));
+    const char *const first = SlotOf(CreateWith(100));
+    EXPECT_EQ(IsPresent(first + (CA_PRESENCE_RANGES - 1) * PageSize()), KernelMakesPresent());
+    EXPECT_FALSE(IsPresent(first + CA_PRESENCE_RANGES * PageSize()));
   });
 }
 

@@ -94,7 +94,7 @@ TEST_P(SmallSlotsTest, AReleasedOneKeepsItsMemoryWhateverIsRetained) {
   for (unsigned char *const slot : slots) slot[3] = 7;
   Release(slots);
   EXPECT_EQ(ca_arena_count(&arena_).resident, slots.size());
-  EXPECT_EQ(mappings_.given, 0U);
+  EXPECT_EQ(mappings_.asked, 0) << "in vain";
   for (unsigned char *const slot : ObtainAll()) EXPECT_EQ(slot[3], 7);
 }
 
@@ -113,6 +113,7 @@ TEST_P(SmallSlotsTest, TrimGivesBackThePagesThatIdleOnesFill) {
   Release(others);
   EXPECT_EQ(ca_arena_trim(&arena_, 0), 4 * PageSize());
   EXPECT_EQ(mappings_.given, 4 * PageSize());
+  EXPECT_EQ(mappings_.asked, 3) << "once for the pages 2 and 3";
   EXPECT_TRUE(ca_arena_check(&arena_));
   const ca_arena_counts counts = ca_arena_count(&arena_);
   EXPECT_EQ(counts.decommitted, 4 * each);
@@ -121,6 +122,7 @@ TEST_P(SmallSlotsTest, TrimGivesBackThePagesThatIdleOnesFill) {
     EXPECT_EQ(IsPresent(page), page == 1 || page == 4) << page;
   }
   EXPECT_EQ(ca_arena_trim(&arena_, 0), 0U) << "once";
+  EXPECT_EQ(mappings_.asked, 3);
   for (unsigned char *const slot : kept) EXPECT_EQ(slot[3], 7);
   for (unsigned char *const slot : ObtainAll()) {
     EXPECT_EQ(slot[3], PageOf(slot) == 1 || PageOf(slot) == 4 ? 7 : 0);
