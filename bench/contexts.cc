@@ -3,7 +3,8 @@
 //   bazel run -c opt //bench:contexts -- [--contexts N] [--rounds N] [--kind KIND]
 //
 // KIND is the allocator in each context: bump (if not said), bit_set or trees; the back-end's name then
-// says so.
+// says so. "_small" are contexts that begin in a slot of 1 KiB, so that four share a page, and go on in
+// larger ones; "_small_huge" has these slots in transparent huge pages. (Trees begin in 16 KiB in any case.)
 //
 // Prints CSV: measure,backend,value,unit. Memory is measured once, each back-end in a process of its
 // own: `live_contexts` is how many could be alive with a block of 64 bytes each, at most N (1,000,000
@@ -43,12 +44,18 @@ void Print(const std::string &measure, const std::string &backend, double value,
 }
 
 template <typename Backend>
-void MeasureMemory(std::size_t contexts) {
-  Population one, ten;
+void MeasureOneBlock(std::size_t contexts) {
+  Population one;
   if (InOwnProcess([=] { return WithOneBlock<Backend>(contexts); }, &one)) {
     Print("live_contexts", Backend::kName, one.reached, "contexts");
     Print("rss_one_block", Backend::kName, one.resident_of_each / 1024, "KiB");
   }
+}
+
+template <typename Backend>
+void MeasureMemory(std::size_t contexts) {
+  MeasureOneBlock<Backend>(contexts);
+  Population ten;
   if (InOwnProcess([=] { return WithTenBlocks<Backend>(contexts); }, &ten)) {
     Print("rss_ten_blocks", Backend::kName, ten.resident_of_each / 1024, "KiB");
   }
@@ -134,6 +141,9 @@ void AddPlain(PlainMalloc plain, Times *times) {
 void AddRequests(Times *times) {
   times->Add("request", "nobody", RequestByNobody);
   times->Add("request", Contexts::kName, RequestInContext<Contexts>);
+  times->Add("request", SmallContexts::kName, RequestInContext<SmallContexts>);
+  times->AddRatio("request_to_contexts", {"request", SmallContexts::kName},
+                  {"request", Contexts::kName});
   times->Add("request_in_heap", "mimalloc", RequestInContext<MimallocHeaps>);
   times->Add("request_in_heap", "jemalloc", RequestInContextReset<JemallocArenas>);
   for (const std::string peer : {"glibc", "mimalloc", "jemalloc"}) {
@@ -154,15 +164,22 @@ void AddDestroys(Times *times) {
 
 void MeasureTimes(const Options &options) {
   const std::size_t some = std::min(options.contexts, std::size_t{1000});
+  const std::size_t many =
+      std::min(options.contexts, std::size_t{100000});  // Of huge pages' slots.
   Times times;
   times.Add("call_through_pointer", "nobody", CallThroughPointer);
   times.Add("touch_new_page", "kernel", [=] { return TouchNewPage(some); });
   AddLife<Contexts>(options.contexts, &times);
+  AddLife<SmallContexts>(options.contexts, &times);
   AddLife<MimallocHeaps>(options.contexts, &times);
   AddLife<JemallocArenas>(options.contexts, &times);
   times.Add("create_malloc_destroy_cold_ahead", Contexts::kName, [=] {
     return CreateAllocateDestroyCold<Contexts, Idle::kPagesAhead>(options.contexts);
   });
+  times.Add("create_malloc_destroy_cold_ahead", SmallContexts::kName,
+            [=] { return CreateAllocateDestroyCold<SmallContexts, Idle::kPagesAhead>(many); });
+  times.Add("create_malloc_destroy_cold", SmallHugeContexts::kName,
+            [=] { return CreateAllocateDestroyCold<SmallHugeContexts, Idle::kPagesKept>(many); });
   times.Add("create_malloc_destroy_given_back", Contexts::kName,
             [=] { return CreateAllocateDestroyCold<Contexts, Idle::kPagesGivenBack>(some); });
   AddDestroys(&times);
@@ -217,6 +234,8 @@ int Main(int argc, char **argv) {
   PinToOneProcessor();
   std::printf("measure,backend,value,unit\n");
   MeasureMemory<Contexts>(options.contexts);
+  MeasureMemory<SmallContexts>(options.contexts);
+  MeasureOneBlock<SmallHugeContexts>(options.contexts);
   MeasureMemory<MimallocHeaps>(options.contexts);
   MeasureMemory<JemallocArenas>(options.contexts);
   MeasureTimes(options);

@@ -37,36 +37,37 @@ struct Contexts {
     const std::size_t retained = idle == Idle::kPagesGivenBack ? 1 : 0;
     const std::size_t ahead = idle == Idle::kPagesAhead ? 63 : 0;
     ca_contexts_settings settings = {};
-    settings.classes[0] = {std::size_t{16} << 10, most + 1024, retained, ahead};
-    settings.classes[1] = {std::size_t{64} << 10, most / 8 + 8192, retained};
-    settings.classes[2] = {std::size_t{1} << 20, 1024, retained};
-    settings.classes[3] = {std::size_t{64} << 20, 64, retained};
-    if (!ca_contexts_init(&settings)) std::exit(1);
+    settings.classes[0] = {std::size_t{16} << 10, most + 1024, retained, ahead, false};
+    settings.classes[1] = {std::size_t{64} << 10, most / 8 + 8192, retained, 0, false};
+    settings.classes[2] = {std::size_t{1} << 20, 1024, retained, 0, false};
+    settings.classes[3] = {std::size_t{64} << 20, 64, retained, 0, false};
+    Init(settings);
   }
   // Of the allocator in each context, by name. Returns false if there is no such.
   static bool ChooseKind(const char *kind) {
     static constexpr struct {
       const char *kind;
       const char *name;
+      const char *small_name;
+      const char *huge_name;
       ca_context_kind value;
-    } kKinds[] = {{"bump", "contexts", CA_CONTEXT_BUMP},
-                  {"bit_set", "contexts_bit_set", CA_CONTEXT_BIT_SET},
-                  {"trees", "contexts_trees", CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE}};
+    } kKinds[] = {{"bump", "contexts", "contexts_small", "contexts_small_huge", CA_CONTEXT_BUMP},
+                  {"bit_set", "contexts_bit_set", "contexts_bit_set_small",
+                   "contexts_bit_set_small_huge", CA_CONTEXT_BIT_SET},
+                  {"trees", "contexts_trees", "contexts_trees_small", "contexts_trees_small_huge",
+                   CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE}};
     for (const auto &one : kKinds) {
       if (std::strcmp(kind, one.kind) == 0) {
         kName = one.name;
+        small_name_ = one.small_name;
+        huge_name_ = one.huge_name;
         kind_ = one.value;
         return true;
       }
     }
     return false;
   }
-  static Context Create(std::size_t budget) {
-    ca_context_settings settings = {};
-    settings.budget = budget;
-    settings.kind = kind_;
-    return ca_context_create(&settings);
-  }
+  static Context Create(std::size_t budget) { return CreateWith(budget, 0); }
   static bool IsNone(Context context) { return ca_context_is_none(context); }
   static void Enter(Context context) { ca_context_swap_in(context); }
   static void Leave() { ca_context_swap_out(); }
@@ -75,8 +76,51 @@ struct Contexts {
   static void Destroy(Context context) { ca_context_destroy(context); }
   static void Reset(Context context) { ca_context_reset(context); }
 
+ protected:
+  struct None {};
+  explicit Contexts(None) {}
+  static void Init(const ca_contexts_settings &settings) {
+    if (!ca_contexts_init(&settings)) std::exit(1);
+  }
+  static Context CreateWith(std::size_t budget, std::size_t first) {
+    ca_context_settings settings = {};
+    settings.budget = budget;
+    settings.first = first;
+    settings.kind = kind_;
+    return ca_context_create(&settings);
+  }
+  static inline const char *small_name_ = "contexts_small";
+  static inline const char *huge_name_ = "contexts_small_huge";
+
  private:
   static inline ca_context_kind kind_ = CA_CONTEXT_BUMP;
+};
+
+// The same, begun in slots of which four share a page, and going on in larger ones.
+struct SmallContexts : Contexts {
+  static inline const char *const &kName = small_name_;
+
+  explicit SmallContexts(std::size_t most, Idle idle = Idle::kPagesKept)
+      : SmallContexts(most, idle == Idle::kPagesAhead ? 255 : 0, false) {}
+  static Context Create(std::size_t budget) { return CreateWith(budget, 600); }
+
+ protected:
+  SmallContexts(std::size_t most, std::size_t ahead, bool huge_pages) : Contexts(None()) {
+    ca_contexts_settings settings = {};
+    settings.classes[0] = {std::size_t{1} << 10, most + 1024, 0, ahead, huge_pages};
+    settings.classes[1] = {std::size_t{16} << 10, most / 8 + 8192, 0, 0, false};
+    settings.classes[2] = {std::size_t{64} << 10, most / 8 + 8192, 0, 0, false};
+    settings.classes[3] = {std::size_t{1} << 20, 1024, 0, 0, false};
+    Init(settings);
+  }
+};
+
+// The small slots in transparent huge pages, if the system has them.
+struct SmallHugeContexts : SmallContexts {
+  static inline const char *const &kName = huge_name_;
+
+  explicit SmallHugeContexts(std::size_t most, Idle = Idle::kPagesKept)
+      : SmallContexts(most, 0, true) {}
 };
 
 // The thread's default heap is what mi_malloc, its malloc, serves from.

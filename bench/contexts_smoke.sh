@@ -14,6 +14,18 @@ for backend in contexts mimalloc jemalloc; do
     has $measure $backend ns
   done
 done
+for measure in swap_in_out swap_in_out_many create_malloc_destroy_warm create_malloc_destroy_cold \
+  create_malloc_destroy_cold_ahead request; do
+  has $measure contexts_small ns
+done
+has create_malloc_destroy_cold contexts_small_huge ns
+has create_malloc_destroy_cold_ahead contexts ns
+for backend in contexts_small contexts_small_huge; do
+  has live_contexts $backend contexts
+  has rss_one_block $backend KiB
+done
+has rss_ten_blocks contexts_small KiB
+has request_to_contexts contexts_small ratio
 for peer in glibc mimalloc jemalloc; do
   has request_to_$peer contexts ratio
   has foreign_free $peer ns
@@ -32,7 +44,9 @@ has request nobody ns
 has create_malloc_destroy_given_back contexts ns
 has swap_in_out_to_call contexts ratio
 has destroy_100000_to_10 contexts ratio
-grep -qx 'live_contexts,contexts,1000,contexts' <<<"$out"
+for backend in contexts contexts_small contexts_small_huge; do
+  grep -qx "live_contexts,$backend,1000,contexts" <<<"$out"
+done
 if tail -n +2 <<<"$out" | grep -E ',0(\.0*)?,'; then
   echo "a row without a figure" >&2
   exit 1

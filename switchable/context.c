@@ -92,11 +92,13 @@ static size_t budget_of(const ca_context_settings *settings, size_t overhead, bo
   return (is_heap ? ca_slots_largest() : default_slot_size) - overhead;
 }
 
-/* All of the budget has to fit the largest slot: then what is left of it always does. */
+/* Of `least` bytes or more. All of the budget has to fit the largest slot: then what is left of it always
+ * does. */
 static ca_context_header *obtain_slot(const ca_context_settings *settings, ca_context_kind kind,
-                                      size_t overhead, bool is_heap, size_t *slot_size) {
+                                      size_t overhead, bool is_heap, size_t least,
+                                      size_t *slot_size) {
   const size_t budget = budget_of(settings, overhead, is_heap);
-  if (budget > SIZE_MAX - overhead) {
+  if (budget > SIZE_MAX - overhead || (is_heap && overhead >= ca_slots_largest())) {
     return NULL;
   }
   size_t size = budget == 0 ? 0 : budget + overhead;
@@ -105,6 +107,7 @@ static ca_context_header *obtain_slot(const ca_context_settings *settings, ca_co
       return NULL;
     }
     size = settings->first + overhead + (kind == CA_CONTEXT_BUMP ? settings->reserve : 0);
+    size = size < least ? least : size;
   }
   return is_heap ? ca_slots_obtain_near(size, slot_size)
                  : ca_slots_obtain(size == 0 ? default_slot_size : size, slot_size);
@@ -124,6 +127,41 @@ static bool init_local(ca_context_header *self, const ca_context_settings *setti
   char *const begin = (char *)self + self->overhead;
   return ca_context_allocator_init_range(
       &self->local, ca_block_make(begin, ca_context_range_size(self)), kind, &local);
+}
+
+/* A stale handle or block is still to be told by the header of its idle slot. */
+static void release_slot(ca_context_header *self) {
+  ca_slots_release(self);
+  ca_unpoison_defined(self, offsetof(ca_context_header, local));
+}
+
+/* A slot with its local allocator. What `first` fits may be too small for the kind: then a larger one. */
+static ca_context_header *begin(const ca_context_settings *settings, ca_context_kind kind,
+                                bool is_heap) {
+  const size_t overhead = overhead_of(settings, kind);
+  size_t least = 0;
+  for (;;) {
+    size_t slot_size;
+    ca_context_header *const self =
+        obtain_slot(settings, kind, overhead, is_heap, least, &slot_size);
+    if (self == NULL) {
+      return NULL;
+    }
+    self->slot_size = slot_size;
+    self->overhead = (uint32_t)overhead; /* A page at most. */
+    __atomic_store_n(&self->extension, NULL, __ATOMIC_RELAXED);
+    __atomic_store_n(&self->extends, NULL, __ATOMIC_RELAXED);
+    self->is_reserve = false;
+    if (init_local(self, settings, kind, is_heap)) {
+      return self;
+    }
+    const bool is_cut = slot_size - overhead < self->budget;
+    release_slot(self);
+    if (!is_cut) {
+      return NULL;
+    }
+    least = 2 * slot_size;
+  }
 }
 
 /* Requires that the local allocator is new. */
@@ -199,25 +237,13 @@ static ca_context_header *create(const ca_context_settings *settings, ca_thread_
     return NULL;
   }
   const ca_context_kind kind = kind_of(settings, heap_of != NULL);
-  const size_t overhead = overhead_of(settings, kind);
-  size_t slot_size;
-  ca_context_header *const self =
-      obtain_slot(settings, kind, overhead, heap_of != NULL, &slot_size);
+  ca_context_header *const self = begin(settings, kind, heap_of != NULL);
   if (self == NULL) {
-    return NULL;
-  }
-  self->slot_size = slot_size;
-  self->overhead = (uint32_t)overhead; /* A page at most. */
-  __atomic_store_n(&self->extension, NULL, __ATOMIC_RELAXED);
-  __atomic_store_n(&self->extends, NULL, __ATOMIC_RELAXED);
-  self->is_reserve = false;
-  if (!init_local(self, settings, kind, heap_of != NULL)) {
-    ca_slots_release(self);
     return NULL;
   }
   if (!init_reserve(self, settings->reserve)) {
     ca_context_allocator_destroy(&self->local);
-    ca_slots_release(self);
+    release_slot(self);
     return NULL;
   }
   init_header(self, settings);
@@ -250,9 +276,7 @@ void ca_context_header_release_slot(ca_context_header *self) {
   if (CA_UNLIKELY(ca_family_of(self) != NULL) && !ca_family_leave(self)) {
     return; /* Who gives back the last byte of its family calls again. */
   }
-  ca_slots_release(self);
-  /* A stale handle or block is still to be told by the header of its idle slot. */
-  ca_unpoison_defined(self, offsetof(ca_context_header, local));
+  release_slot(self);
 }
 
 void ca_context_header_end(ca_context_header *self) {

@@ -14,6 +14,7 @@
  * Overhead    one header a slot, of CA_CONTEXT_OVERHEAD bytes or what the kind's own struct needs
  *             more, and 64 for a family budget; 16 bytes a used slot; a block costs its kind's.
  * Growth      with `first`, a context begins in a slot of the smallest class that holds so many bytes.
+ *             That slot may be as small as CA_CONTEXT_LEAST_SLOT, so that many that wait share a page.
  *             Where it would refuse a request, it gets one more slot, an extension: at least twice as
  *             large as its last one, or large enough for all that its budget leaves, and for the
  *             request; of that as many bytes as the budget leaves. So there are at most
@@ -94,7 +95,7 @@ typedef enum ca_context_policy {
   CA_CONTEXT_REFUSE = 1,  /* The context is not destroyed: CA_CONTEXT_LIVE. */
   CA_CONTEXT_ORPHAN = 2,  /* The memory stays until the last of them is freed, by whomever. */
   /* Gone, and their pages can't be touched for a while: quarantine.h. The header then takes a page of
-   * its own. */
+   * its own, so that the slot is of a class of at least two pages. */
   CA_CONTEXT_QUARANTINE = 3,
 } ca_context_policy;
 
@@ -130,18 +131,38 @@ typedef struct ca_context_cleanup {
   struct ca_context_cleanup *older;
 } ca_context_cleanup;
 
-/* Slots of one size. */
-typedef struct ca_context_class {
-  size_t slot_size; /* A power of two, 4096 or more. */
-  size_t slots;     /* How many: address space only, until they are used. */
-  size_t retained;  /* Idle slots whose pages are kept for the next context; 0: all. */
-  /* When a context is the first in its slot, and the next `ahead` slots weren't used either, the first
-   * page of all of them is made present by one system call (Linux 6.15; else nothing happens): about
-   * half the time of a fault each, for pages that may never be used. 0: none; at most 63. */
-  size_t ahead;
-} ca_context_class;
+enum {
+  CA_CONTEXT_CLASSES = 4,
+  CA_CONTEXT_OVERHEAD = 320,
+  CA_CONTEXT_NAME_SIZE = 24,
+  CA_CONTEXT_LEAST_SLOT = 512
+};
 
-enum { CA_CONTEXT_CLASSES = 4, CA_CONTEXT_OVERHEAD = 320, CA_CONTEXT_NAME_SIZE = 24 };
+/* Slots of one size. Those smaller than a page lie densely, so that a page serves several contexts: it is
+ * present once one of them is used, and goes back to the operating system by ca_contexts_trim() alone,
+ * once all of them are idle. A kind whose own struct and records don't fit such a slot, as those of
+ * trees, begins in the next larger class; and so does a context that may end in quarantine, which takes
+ * whole pages. */
+typedef struct ca_context_class {
+  size_t slot_size; /* A power of two, CA_CONTEXT_LEAST_SLOT or more. */
+  size_t slots;     /* How many: address space only, until they are used. */
+  size_t
+      retained; /* Idle slots whose pages are kept for the next context; 0, or smaller than a page:
+                     * all. */
+  /* When a context is the first in its slot, and the next `ahead` slots weren't used either, the first
+   * page of all of them, or the pages that small ones lie in, are made present by one system call
+   * (Linux 6.15; else nothing happens): about half the time of a fault each, for pages that may never
+   * be used. 0: none; at most 63, or of small ones fewer than 64 pages hold. */
+  size_t ahead;
+  /* The class lies in transparent huge pages, where the system has them (2 MiB on x86-64; not where
+   * /sys/kernel/mm/transparent_hugepage/enabled says "never"): the first touch makes 2 MiB of slots
+   * present at once, in the time of some dozens of ordinary faults. Meant for small slots, of which all
+   * of that is used; of larger ones the parts that are never touched are resident, too. A class of less
+   * than 2 MiB gets none. Resident memory
+   * goes by 2 MiB, also that of the 16 bytes a slot, so that the first context takes up to 6 MiB; and
+   * giving pages back breaks the huge one that they are a part of. Ignored if there is a `source`. */
+  bool huge_pages;
+} ca_context_class;
 
 /* All-zero is sane: 65,536 slots of 64 KiB and of 1 MiB, 1,024 of 64 MiB, fewer where the address
  * space is limited. Unused classes are zero; the others are in rising order of slot size. */
@@ -168,7 +189,7 @@ typedef struct ca_context_settings {
                     * ca_context_use_reserve(); less than the budget. A bump has them in its first slot,
                     * besides `first`. Other kinds have them in a slot of its own, the smallest that holds
                     * them, and what the kind needs to know of its blocks comes out of them: see
-                    * bit_set.h, 550 bytes at least, and multiple_binary_search_tree.h. */
+                    * bit_set.h (with blocks of 64, 160 bytes at least) and multiple_binary_search_tree.h. */
   unsigned sample; /* Has each Nth allocation sampled (samples.h); 0: as ca_samples_set_default()
                     * says. */
   size_t first;    /* Bytes for blocks that it begins with, at least, and grows from as said above,
@@ -202,7 +223,9 @@ typedef struct ca_context_counts {
  * done, not undone. */
 bool ca_contexts_init(const ca_contexts_settings *settings);
 
-/* Gives the pages of idle slots back to the operating system. Returns the bytes given back. */
+/* Gives the pages of idle slots back to the operating system. Returns the bytes given back. O(slots given
+ * back), and of classes smaller than a page O(slots ever used), whose idle slots serve nobody
+ * meanwhile: a context that is made then begins in a larger class, or is refused. */
 size_t ca_contexts_trim(void);
 
 /* Makes a context, parked. settings may be NULL: all zero. Returns the all-zero handle if a setting is

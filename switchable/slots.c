@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sources/arena/arena.h"
 #include "sources/memory_map/memory_map.h"
@@ -30,6 +31,7 @@ typedef struct ahead {
 /* Written under `init_lock` before the bounds above are, and then only read. */
 static struct {
   ca_memory_map map;
+  ca_memory_map huge_map; /* Of the classes that ask for huge pages. */
   ca_arena arenas[CA_CONTEXT_CLASSES];
   size_t count;
   ahead aheads[CA_CONTEXT_CLASSES];
@@ -39,8 +41,8 @@ static struct {
 
 static pthread_mutex_t init_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* A context touches a few pages of its slot: where the system prefers huge ones, the first touch would
- * cost 2 MiB. */
+/* If not said otherwise, a context touches a few pages of its slot: where the system prefers huge ones,
+ * the first touch would cost 2 MiB. */
 static const ca_memory_map_huge_pages no_huge_pages = CA_MEMORY_MAP_HUGE_NEVER;
 
 /* Where the address space is limited, as few as 1/8 of the slots will do. */
@@ -53,6 +55,13 @@ static const ca_contexts_settings default_settings = {
         {.slot_size = (size_t)64 << 20, .slots = 1024, .retained = 4},
     }};
 
+static size_t page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
+
+/* 1 for those that have pages of their own. */
+static size_t slots_of_a_page(size_t slot_size) {
+  return slot_size < page_size() ? page_size() / slot_size : 1;
+}
+
 static bool settings_are_sane(const ca_contexts_settings *settings) {
   size_t previous = 0;
   bool ended = false;
@@ -63,8 +72,8 @@ static bool settings_are_sane(const ca_contexts_settings *settings) {
       continue;
     }
     if (ended || class->slot_size <= previous || class->slots == 0 ||
-        !ca_is_power_of_two(class->slot_size) || class->slot_size < 4096 ||
-        class->ahead >= CA_PRESENCE_RANGES) {
+        !ca_is_power_of_two(class->slot_size) || class->slot_size < CA_CONTEXT_LEAST_SLOT ||
+        class->ahead / slots_of_a_page(class->slot_size) >= CA_PRESENCE_RANGES) {
       return false;
     }
     previous = class->slot_size;
@@ -86,15 +95,25 @@ static void make_present_ahead(void *slot, size_t slot_size, void *argument) {
   const size_t count = left <= self->slots ? left : self->slots + 1;
   __atomic_store_n(&self->end, (uintptr_t)slot + count * slot_size, __ATOMIC_RELAXED);
   ca_block pages[CA_PRESENCE_RANGES];
+  if (slot_size < page_size()) {
+    char *const page = (char *)ca_round_down((uintptr_t)slot, page_size());
+    pages[0] = ca_block_make(page, (size_t)((char *)slot - page) + count * slot_size);
+    (void)ca_pages_make_present(pages, 1);
+    return;
+  }
   for (size_t i = 0; i < count; i++) {
     pages[i] = ca_block_make((char *)slot + i * slot_size, 1); /* The page that it lies in. */
   }
   (void)ca_pages_make_present(pages, count);
 }
 
+static ca_source *source_of(const ca_contexts_settings *settings, const ca_context_class *class) {
+  return settings->source != NULL
+             ? settings->source
+             : ca_memory_map_source(class->huge_pages ? &slots.huge_map : &slots.map);
+}
+
 static bool init_arenas(const ca_contexts_settings *settings, unsigned shift) {
-  ca_source *const source =
-      settings->source != NULL ? settings->source : ca_memory_map_source(&slots.map);
   for (slots.count = 0; slots.count < CA_CONTEXT_CLASSES; slots.count++) {
     const ca_context_class *const class = &settings->classes[slots.count];
     if (class->slot_size == 0) {
@@ -109,7 +128,7 @@ static bool init_arenas(const ca_contexts_settings *settings, unsigned shift) {
         .argument = (void *)(uintptr_t)slots.count,
     };
     slots.aheads[slots.count] = (ahead){.slots = class->ahead, .end = 0};
-    if (!ca_arena_init(&slots.arenas[slots.count], source, &arena)) {
+    if (!ca_arena_init(&slots.arenas[slots.count], source_of(settings, class), &arena)) {
       return false;
     }
   }
@@ -173,7 +192,10 @@ static bool init_locked(const ca_contexts_settings *settings) {
   }
   const ca_memory_map_settings map = {.backing = CA_MEMORY_MAP_RESERVED,
                                       .huge_pages = no_huge_pages};
+  const ca_memory_map_settings huge_map = {.backing = CA_MEMORY_MAP_RESERVED,
+                                           .huge_pages = CA_MEMORY_MAP_HUGE_TRANSPARENT};
   ca_memory_map_init(&slots.map, &map);
+  ca_memory_map_init(&slots.huge_map, &huge_map);
   for (unsigned shift = 0; shift <= FEWEST_SLOTS_SHIFT; shift++) {
     if (init_arenas(settings, shift)) {
       init_nodes();

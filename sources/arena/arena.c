@@ -12,9 +12,11 @@
  *   place   next slot's index + 1; 0: none    depth: 1 at the bottom
  *
  * A place of depth 0 is on no stack: PLACE_OUT, or PLACE_NONE (never used, or in the hands of a
- * release or trim). Functions here call index + 1 a slot's number; 0 is no slot. */
+ * release or trim); nor is one of depth DEPTH_TAKEN, which no stack has (in the hands of a trim of small
+ * slots). Functions here call index + 1 a slot's number; 0 is no slot. */
 #define PLACE_NONE ((uint64_t)0)
 #define PLACE_OUT ((uint64_t)UINT32_MAX)
+#define DEPTH_TAKEN UINT32_MAX
 #define NO_LIMIT UINT32_MAX
 
 static uint32_t low_half(uint64_t word) { return (uint32_t)word; }
@@ -171,8 +173,100 @@ void ca_arena_release(ca_arena *self, void *slot) {
   }
 }
 
+static size_t page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
+
+/* A trim of small slots takes the idle ones off their stacks, gives back the pages that these fill, and
+ * puts them on the stacks again. In between their places name it, so that it knows its own from those
+ * that another trim has. */
+static uint64_t taken_place(uint32_t trim) { return make_word(trim, DEPTH_TAKEN); }
+static uint64_t given_place(uint32_t trim) { return make_word(trim + 1, DEPTH_TAKEN); }
+
+/* Relaxed: what this trim wrote itself, or else something that it only has to tell from that. */
+static uint64_t place_of(const ca_arena *self, uint32_t index) {
+  return __atomic_load_n(&self->places[index], __ATOMIC_RELAXED);
+}
+
+static void take_idle(ca_arena *self, uint64_t *stack, uint64_t place, uint32_t keep) {
+  uint32_t number;
+  while ((number = pop(self, stack, keep)) != 0) {
+    set_place(self, number, place);
+  }
+}
+
+/* Whether all of a page's slots are this trim's, and not all of them without memory already. */
+static bool fills(const ca_arena *self, uint32_t trim, uint32_t from, uint32_t count) {
+  bool any = false;
+  for (uint32_t i = from; i < from + count; i++) {
+    const uint64_t place = place_of(self, i);
+    if (place != taken_place(trim) && place != given_place(trim)) {
+      return false;
+    }
+    any = any || place == taken_place(trim);
+  }
+  return any;
+}
+
+/* Of the pages of the slots from index `from` to before `to`. */
+static size_t give_back_run(ca_arena *self, uint32_t trim, uint32_t from, uint32_t to) {
+  const size_t size = (size_t)(to - from) << self->slot_shift;
+  void *const begin = (void *)(self->begin + ((size_t)from << self->slot_shift));
+  const size_t given = ca_source_decommit(self->source, begin, size);
+  if (given == size) { /* Else of some the contents may be there still. */
+    for (uint32_t i = from; i < to; i++) {
+      set_place(self, i + 1, given_place(trim));
+    }
+  }
+  return given;
+}
+
+/* Neighbouring pages by one call. */
+static size_t give_back_pages(ca_arena *self, uint32_t trim, uint32_t used) {
+  const size_t page = page_size();
+  const uint32_t each = (uint32_t)(page >> self->slot_shift);
+  uint32_t from = (uint32_t)(ca_padding_to(self->begin, page) >> self->slot_shift);
+  size_t given = 0;
+  for (uint32_t to = from;; to += each) {
+    const bool more = to < used && used - to >= each;
+    if (more && fills(self, trim, to, each)) {
+      continue;
+    }
+    given += from < to ? give_back_run(self, trim, from, to) : 0;
+    if (!more) {
+      return given;
+    }
+    from = to + each;
+  }
+}
+
+/* From the highest on, so that the lowest are used first, and fill pages again. */
+static void put_back(ca_arena *self, uint32_t trim, uint32_t used) {
+  for (uint32_t number = used; number > 0; number--) {
+    const uint64_t place = place_of(self, number - 1);
+    if (place == taken_place(trim)) {
+      (void)push(self, &self->resident, number, NO_LIMIT);
+    } else if (place == given_place(trim)) {
+      (void)push(self, &self->decommitted, number, NO_LIMIT);
+    }
+  }
+}
+
+static size_t trim_small_slots(ca_arena *self, uint32_t keep) {
+  /* Relaxed: only that no two trims at once have the same number matters. */
+  const uint32_t trim = __atomic_fetch_add(&self->trims, 2, __ATOMIC_RELAXED);
+  take_idle(self, &self->resident, taken_place(trim), keep);
+  take_idle(self, &self->decommitted, given_place(trim), 0);
+  /* Relaxed: who released a slot took it from `fresh` before, and pop() acquires what he did. */
+  const uint32_t used = __atomic_load_n(&self->fresh, __ATOMIC_RELAXED);
+  const size_t given = give_back_pages(self, trim, used);
+  put_back(self, trim, used);
+  return given;
+}
+
 size_t ca_arena_trim(ca_arena *self, size_t retained) {
   const uint32_t keep = retained < NO_LIMIT ? (uint32_t)retained : NO_LIMIT;
+  if (ca_arena_slot_size(self) < page_size()) {
+    return trim_small_slots(self, keep);
+  }
   size_t given = 0;
   for (;;) {
     const uint32_t number = pop(self, &self->resident, keep);
@@ -236,10 +330,17 @@ static const ca_source_ops ops = {
 };
 
 static bool are_valid(const ca_arena_settings *settings) {
-  return ca_is_power_of_two(settings->slot_size) &&
-         settings->slot_size >= (size_t)sysconf(_SC_PAGESIZE) && settings->slots > 0 &&
-         settings->slots <= UINT32_MAX - 1 &&
+  return ca_is_power_of_two(settings->slot_size) && settings->slot_size >= CA_ARENA_LEAST_SLOT &&
+         settings->slots > 0 && settings->slots <= UINT32_MAX - 1 &&
          settings->slots <= (SIZE_MAX >> 1) / settings->slot_size;
+}
+
+/* The pages of small slots don't go back one by one. */
+static uint32_t retained_of(const ca_arena_settings *settings) {
+  return settings->retained == 0 || settings->retained > NO_LIMIT ||
+                 settings->slot_size < page_size()
+             ? NO_LIMIT
+             : (uint32_t)settings->retained;
 }
 
 bool ca_arena_init(ca_arena *self, ca_source *source, const ca_arena_settings *settings) {
@@ -265,9 +366,7 @@ bool ca_arena_init(ca_arena *self, ca_source *source, const ca_arena_settings *s
   self->size = slots * settings->slot_size;
   self->slot_shift = ca_log2_floor(settings->slot_size);
   self->slots = (uint32_t)slots;
-  self->retained = settings->retained == 0 || settings->retained > NO_LIMIT
-                       ? NO_LIMIT
-                       : (uint32_t)settings->retained;
+  self->retained = retained_of(settings);
   self->owners = records.ptr;
   self->places = (uint64_t *)(self->owners + slots);
   self->initialise = settings->initialise;

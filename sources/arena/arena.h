@@ -6,6 +6,9 @@
  *             stacks of 32-bit indices, resident ones first, and beyond `retained` resident idle
  *             slots the pages of a released one go back to the operating system. Each slot on a
  *             stack knows its depth, so that `retained` is exact without a shared counter.
+ *             Slots may be smaller than a page, so that one page serves several. Then a released one
+ *             keeps its memory, whatever `retained`; trim() gives back the pages of which every byte
+ *             is of idle slots.
  * Cost        obtain, release, owner: O(1), lock-free; beyond `retained` a release also costs the
  *             source's decommit. obtain: one atomic read-modify-write, release: two. init: O(1)
  *             over a source of zeroed ranges, else 16 bytes a slot are cleared; touches no slot.
@@ -14,11 +17,13 @@
  *             when they are touched.
  * Alignment   the slot's size, also through the source interface.
  * Errors      obtain: none iff every slot is out, or (through the source interface) if more than a
- *             slot is asked. A slot that trim() is giving back counts as out meanwhile.
+ *             slot is asked. A slot that trim() is giving back counts as out meanwhile: of
+ *             slots smaller than a page that may be all of the idle ones.
  * Ownership   the source must outlive the arena; destroy() returns everything to it.
  * Threads     obtain, release, owner, set_owner, trim and the queries: any number at once, if the
  *             source's decommit may be called so. init and destroy: one thread, alone. A fork in
- *             the middle of another thread's call loses at most that thread's slot, in the child.
+ *             the middle of another thread's call loses at most that thread's slot, in the child; in
+ *             the middle of a trim() of slots smaller than a page, those that were idle.
  * Source      R. K. Treiber, "Systems programming: coping with parallelism", IBM RJ 5118, 1986:
  *             the stack. Its ABA fault is met by a 32-bit count beside the index: a thread would
  *             have to be held up for exactly a multiple of 2^32 calls. arena.pml is the model.
@@ -34,16 +39,19 @@
 extern "C" {
 #endif
 
-/* Called on a slot whose pages hold nothing of an earlier use: before its first use, and before the
- * next one after its pages went back to the operating system. May be called by several threads at
- * once, for different slots. */
+/* Called on a slot that holds nothing of an earlier use: before its first use, and before the next one
+ * after its memory went back to the operating system. May be called by several threads at once, for
+ * different slots, and while others use the rest of its page. */
 typedef void ca_arena_initialise(void *slot, size_t slot_size, void *argument);
+
+/* What the tools that watch memory can tell apart (base/poison.h), and any block's alignment. */
+enum { CA_ARENA_LEAST_SLOT = 16 };
 
 /* Zero where not said otherwise is sane. */
 typedef struct ca_arena_settings {
-  size_t slot_size;                /* A power of two, at least the page size. No default. */
+  size_t slot_size;                /* A power of two, at least CA_ARENA_LEAST_SLOT. No default. */
   size_t slots;                    /* 1 to 2^32 - 2. No default. */
-  size_t retained;                 /* Idle slots whose pages are kept; 0: all of them. */
+  size_t retained;                 /* Idle slots that keep their pages; 0, or small slots: all. */
   ca_arena_initialise *initialise; /* NULL: none. */
   void *argument;                  /* Handed to initialise. */
 } ca_arena_settings;
@@ -71,14 +79,15 @@ typedef struct ca_arena {
   uint64_t resident __attribute__((aligned(64))); /* Stack of idle slots that may have pages. */
   uint64_t decommitted;                           /* Stack of idle slots without. */
   uint32_t fresh;                                 /* Index of the first slot never used. */
+  uint32_t trims;                                 /* Twice the trims of small slots begun. */
 } ca_arena;
 
 /* Out are used - resident - decommitted, if no other thread is at work. */
 typedef struct ca_arena_counts {
   size_t slots;
   size_t used;        /* Slots that were ever obtained. */
-  size_t resident;    /* Idle slots whose pages are kept. */
-  size_t decommitted; /* Idle slots whose pages went back. */
+  size_t resident;    /* Idle slots whose memory is kept. */
+  size_t decommitted; /* Idle slots whose memory went back. */
 } ca_arena_counts;
 
 /* Reserves everything from source. Returns false, with nothing obtained, if a setting is out of
@@ -98,7 +107,9 @@ void *ca_arena_obtain(ca_arena *self);
 void ca_arena_release(ca_arena *self, void *slot);
 
 /* Gives the pages of idle slots back to the operating system until at most `retained` keep theirs,
- * or the source refuses. Returns the bytes given back. O(slots given back). */
+ * or the source refuses. Returns the bytes given back. O(slots given back).
+ * Of slots smaller than a page, all idle ones but `retained` are taken at once, and the pages that
+ * these fill go back, a call of the source for each run of pages. O(slots ever used). */
 size_t ca_arena_trim(ca_arena *self, size_t retained);
 
 /* Each count is right for some moment during the call. */

@@ -17,10 +17,11 @@
 
 namespace {
 
+template <std::size_t kSlotSize>
 struct ArenaFixture {
   ArenaFixture() {
     ca_arena_settings settings = {};
-    settings.slot_size = kSlot;
+    settings.slot_size = kSlotSize;
     settings.slots = 20;
     settings.retained = 2;
     EXPECT_TRUE(ca_arena_init(&arena, mappings.get(), &settings));
@@ -32,15 +33,16 @@ struct ArenaFixture {
   }
   ca_source *get() { return ca_arena_source(&arena); }
 
-  static constexpr std::size_t kMaxAlign = kSlot;
-  static constexpr std::size_t kMaxSize = kSlot;
+  static constexpr std::size_t kMaxAlign = kSlotSize;
+  static constexpr std::size_t kMaxSize = kSlotSize;
   static constexpr bool kBounded = true;
 
   Mappings mappings;
   ca_arena arena;
 };
 
-INSTANTIATE_TYPED_TEST_SUITE_P(Arena, SourceConformance, ArenaFixture);
+INSTANTIATE_TYPED_TEST_SUITE_P(Arena, SourceConformance, ArenaFixture<kSlot>);
+INSTANTIATE_TYPED_TEST_SUITE_P(ArenaOfSmallSlots, SourceConformance, ArenaFixture<512>);
 
 TEST_F(ArenaTest, HandsOutEverySlotOnceAndThenRefuses) {
   Init(50);
@@ -214,7 +216,7 @@ TEST_F(ArenaTest, InitialisesASlotBeforeItsFirstUseAndAfterItsPagesWentBack) {
 TEST_F(ArenaTest, RefusesSettingsOutOfRange) {
   const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   const std::size_t bad[][2] = {{0, 1},
-                                {page / 2, 1},
+                                {CA_ARENA_LEAST_SLOT / 2, 1},
                                 {page + 1, 1},
                                 {3 * page, 1},
                                 {page, 0},

@@ -23,6 +23,7 @@ struct Mappings {
   int refuse_in = -1;     // The how manieth request from now on is refused; 0: the next.
   bool decommits = true;  // Whether the operating system takes pages back.
   std::atomic<std::size_t> given{0};  // Bytes that went back to the operating system.
+  std::atomic<int> asked{0};          // Calls of decommit.
 
   static Mappings *From(ca_source *base) { return reinterpret_cast<Mappings *>(base); }
 
@@ -50,6 +51,7 @@ struct Mappings {
     --From(base)->out;
   }
   static std::size_t Decommit(ca_source *base, void *ptr, std::size_t size) {
+    ++From(base)->asked;
     if (!From(base)->decommits) return 0;
     const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
     char *const begin =

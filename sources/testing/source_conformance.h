@@ -167,7 +167,8 @@ TYPED_TEST_P(SourceConformance, DecommitKeepsTheRangeAndWhatLiesOutsideIt) {
     EXPECT_EQ(ca_source_decommit(this->source(), nullptr, 0), 0U);
     GTEST_SKIP() << "has no memory of the operating system";
   }
-  const ca_block range = this->Obtain(TypeParam::kMaxSize, 4096);
+  const ca_block range =
+      this->Obtain(TypeParam::kMaxSize, TypeParam::kMaxAlign < 4096 ? TypeParam::kMaxAlign : 4096);
   ASSERT_FALSE(ca_block_is_none(range));
   auto *bytes = static_cast<unsigned char *>(range.ptr);
   std::memset(bytes, 0xFF, range.size);
