@@ -234,6 +234,10 @@ TEST(BumpRecordingTest, AWalkEndsAtARecordThatWasWrittenOver) {
     record[0] = static_cast<char>(record[0] ^ bit);
     EXPECT_TRUE(walk());
   }
+  void *const smallest = ca_allocate(ca_bump_allocator(&bump), 8, 16).ptr;
+  EXPECT_TRUE(walk());
+  ca_bump_store_record(smallest, ca_bump_live_record(smallest, 0));
+  EXPECT_FALSE(walk()) << "no block has no bytes, though what follows stands where it should";
   ca_bump_destroy(&bump);
 }
 
@@ -343,6 +347,23 @@ TEST_F(BumpRecordedTest, WhatIsNoLiveBlockIsLeftAlone) {
   EXPECT_EQ(inline_.cursor, cursor);
   EXPECT_TRUE(ca_bump_deallocate_recorded(&inline_, ptr));
   EXPECT_FALSE(ca_bump_deallocate_recorded(&inline_, ptr)) << "freed already";
+}
+
+// Before the range and behind it stands what looks like a live block's record.
+TEST(BumpRecordedDeathTest, ARecordOutsideTheRangeIsNotOne) {
+  alignas(16) static char memory[1024];
+  ca_bump bump;
+  ca_bump_init_range(&bump, ca_block_make(memory + 256, 512), CA_SIZES_RECORDED);
+  for (char *const outside : {bump.begin - 8, bump.begin - 56, bump.end + 24, bump.end + 56}) {
+    ca_bump_store_record(outside, ca_bump_live_record(outside, 8));
+    EXPECT_FALSE(ca_bump_deallocate_recorded(&bump, outside)) << outside - memory;
+    EXPECT_DEATH(ca_deallocate(&bump.base, outside, 8, 16), "not a block") << outside - memory;
+    EXPECT_DEATH(bump.base.ops->usable_size(&bump.base, outside), "not a block");
+  }
+  ca_bump_destroy(&bump);
+  ca_unpoison(memory, sizeof memory);
+  EXPECT_DEATH(bump.base.ops->usable_size(&bump.base, nullptr), "not a block") << "of no range";
+  EXPECT_FALSE(ca_bump_deallocate_recorded(&bump, nullptr));
 }
 
 TEST(BumpSanitizerDeathTest, UseAfterFreeAndOverflowAreReportedByAddressSanitizer) {

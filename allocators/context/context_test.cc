@@ -204,10 +204,13 @@ TEST_F(ContextTest, CheckFindsAKindThatIsNotTheInterfaces) {
       EXPECT_EQ(ca_context_allocator_check(&context_), wrong == kind) << kind << ", " << wrong;
       context_.kind = kind;
     }
+    const ca_allocator_ops *const table = allocator()->ops;
     ca_context_allocator_destroy(&context_);
     context_.kind = kind;
     EXPECT_EQ(ca_context_allocator_check(&context_), kind == CA_CONTEXT_BUMP);
     context_.kind = CA_CONTEXT_NONE;
+    context_.chosen.base.ops = table;
+    EXPECT_EQ(ca_context_allocator_check(&context_), kind == CA_CONTEXT_BUMP);
   }
   ASSERT_TRUE(Init(CA_CONTEXT_BUMP));
   context_.chosen.bump.cursor = context_.chosen.bump.end + 16;
