@@ -1,8 +1,8 @@
 /* adaptors/coroutine_frame/coroutine_frame.h - a C++20 coroutine's frame in a chosen allocator.
  *
- * Idea        a promise type that derives from ca::coroutine_frame<> puts the coroutine's frame
- * into the allocator that follows std::allocator_arg in the coroutine's parameters, first or (where
- * a lambda or a member function is the coroutine) after its object:
+ * Idea        a promise type that derives from ca::coroutine_frame<> puts the coroutine's frame into
+ *             the allocator that follows std::allocator_arg in the coroutine's parameters, first or
+ *             (where a lambda or a member function is the coroutine) after its object:
  *
  *               struct task { struct promise_type : ca::coroutine_frame<> { ... }; ... };
  *               task serve(std::allocator_arg_t, ca_allocator *allocator, request r);

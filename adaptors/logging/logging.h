@@ -29,8 +29,8 @@
  *             *self, and every ca_logging_write() must have returned.
  * Threads     as the inner allocator's, but one call at a time; below adaptors/locked the order is
  *             that of the lock. Only ca_logging_write() may be called by any thread at any time
- *             between init and the end of *self. Not for signal handlers; after a fork() only one of
- *             the two processes may go on.
+ *             between init and the end of *self. Not for signal handlers; after a fork() the child
+ *             must not use it: both would write the same file.
  */
 #ifndef CONTEXT_ALLOCATOR_ADAPTORS_LOGGING_LOGGING_H_
 #define CONTEXT_ALLOCATOR_ADAPTORS_LOGGING_LOGGING_H_
