@@ -1,16 +1,31 @@
-// A state made, used and ended: in a bump allocator that is reset, and in libc's memory, closed.
-// And what the hook itself adds to a call of the allocator.
+// What the hook itself adds to a call of the allocator. And a state made, used and ended: in a bump
+// allocator that is reset, and in libc's memory, closed.
 // Run: bazel run -c opt //adaptors/for_lua:for_lua_bench
 #include "adaptors/for_lua/for_lua.h"
-
-#include <benchmark/benchmark.h>
 
 #include <lua.hpp>
 #include <vector>
 
+#include "adaptors/testing/added_cost.h"
 #include "allocators/bump/bump.h"
 
 namespace {
+
+template <typename Inner>
+void BM_AddedCost(benchmark::State &state) {
+  Inner inner(CA_SIZES_FORGOTTEN);
+  ca_allocator *allocator = ca_testing::Opaque(inner.get());
+  lua_Alloc hook = ca_testing::Opaque(ca_for_lua);
+  ca_testing::ReportAddedCost(
+      state, [=] { ca_testing::AllocateAndDeallocate(allocator, 64); },
+      [=] {
+        void *ptr = hook(allocator, nullptr, 0, 64);
+        benchmark::DoNotOptimize(ptr);
+        hook(allocator, ptr, 64, 0);
+      });
+}
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchBump);
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchTrees);
 
 constexpr char kScript[] =
     "local t = {} for i = 1, 200 do t[i] = { name = 'n' .. i } end return #t";
@@ -40,35 +55,5 @@ void BM_StateInLibcClosed(benchmark::State &state) {
   }
 }
 BENCHMARK(BM_StateInLibcClosed);
-
-void BM_PairThroughAllocator(benchmark::State &state) {
-  alignas(64) static char memory[4096];
-  ca_bump bump;
-  ca_bump_init_range(&bump, ca_block_make(memory, sizeof memory), CA_SIZES_FORGOTTEN);
-  ca_allocator *allocator = ca_bump_allocator(&bump);
-  benchmark::DoNotOptimize(allocator);
-  for (auto _ : state) {
-    void *ptr = ca_allocate(allocator, 64, 16).ptr;
-    benchmark::DoNotOptimize(ptr);
-    ca_deallocate(allocator, ptr, 64, 16);
-  }
-}
-BENCHMARK(BM_PairThroughAllocator);
-
-void BM_PairThroughHook(benchmark::State &state) {
-  alignas(64) static char memory[4096];
-  ca_bump bump;
-  ca_bump_init_range(&bump, ca_block_make(memory, sizeof memory), CA_SIZES_FORGOTTEN);
-  ca_allocator *allocator = ca_bump_allocator(&bump);
-  lua_Alloc hook = ca_for_lua;
-  benchmark::DoNotOptimize(allocator);
-  benchmark::DoNotOptimize(hook);
-  for (auto _ : state) {
-    void *ptr = hook(allocator, nullptr, 0, 64);
-    benchmark::DoNotOptimize(ptr);
-    hook(allocator, ptr, 64, 0);
-  }
-}
-BENCHMARK(BM_PairThroughHook);
 
 }  // namespace

@@ -1,8 +1,8 @@
 // What the adaptor adds to a call of the resource.
 // Run: bazel run -c opt //adaptors/from_memory_resource:from_memory_resource_bench
-#include <benchmark/benchmark.h>
-
 #include "adaptors/from_memory_resource/from_memory_resource.h"
+
+#include "adaptors/testing/added_cost.h"
 
 namespace {
 
@@ -14,29 +14,21 @@ class OneBlock : public std::pmr::memory_resource {
   alignas(64) char block_[64];
 };
 
-void BM_PairThroughMemoryResource(benchmark::State &state) {
-  OneBlock one;
-  std::pmr::memory_resource *resource = &one;
-  benchmark::DoNotOptimize(resource);
-  for (auto _ : state) {
-    void *ptr = resource->allocate(64, 16);
-    benchmark::DoNotOptimize(ptr);
-    resource->deallocate(ptr, 64, 16);
-  }
-}
-BENCHMARK(BM_PairThroughMemoryResource);
-
-void BM_PairThroughAllocator(benchmark::State &state) {
+void BM_AddedCost(benchmark::State &state) {
   OneBlock one;
   ca::from_memory_resource adaptor(&one);
-  ca_allocator *allocator = adaptor.allocator();
-  benchmark::DoNotOptimize(allocator);
-  for (auto _ : state) {
-    void *ptr = ca_allocate(allocator, 64, 16).ptr;
-    benchmark::DoNotOptimize(ptr);
-    ca_deallocate(allocator, ptr, 64, 16);
-  }
+  std::pmr::memory_resource *direct = &one;
+  direct = ca_testing::Opaque(direct);
+  ca_allocator *through = ca_testing::Opaque(adaptor.allocator());
+  ca_testing::ReportAddedCost(
+      state,
+      [=] {
+        void *ptr = direct->allocate(64, CA_ALIGN_DEFAULT);
+        benchmark::DoNotOptimize(ptr);
+        direct->deallocate(ptr, 64, CA_ALIGN_DEFAULT);
+      },
+      [=] { ca_testing::AllocateAndDeallocate(through, 64); });
 }
-BENCHMARK(BM_PairThroughAllocator);
+BENCHMARK(BM_AddedCost);
 
 }  // namespace

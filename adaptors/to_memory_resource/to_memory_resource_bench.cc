@@ -1,42 +1,28 @@
 // What the adaptor adds to a call of the allocator.
 // Run: bazel run -c opt //adaptors/to_memory_resource:to_memory_resource_bench
-#include <benchmark/benchmark.h>
-
 #include "adaptors/to_memory_resource/to_memory_resource.h"
-#include "allocators/bump/bump.h"
+
+#include "adaptors/testing/added_cost.h"
 
 namespace {
 
-struct Region {
-  Region() { ca_bump_init_range(&bump, ca_block_make(memory, sizeof memory), CA_SIZES_FORGOTTEN); }
-  alignas(64) char memory[4096];
-  ca_bump bump;
-};
-
-void BM_PairThroughAllocator(benchmark::State &state) {
-  Region region;
-  ca_allocator *allocator = ca_bump_allocator(&region.bump);
-  benchmark::DoNotOptimize(allocator);
-  for (auto _ : state) {
-    void *ptr = ca_allocate(allocator, 64, 16).ptr;
-    benchmark::DoNotOptimize(ptr);
-    ca_deallocate(allocator, ptr, 64, 16);
-  }
+template <typename Inner>
+void BM_AddedCost(benchmark::State &state) {
+  Inner inner(CA_SIZES_FORGOTTEN);
+  ca::to_memory_resource adaptor(inner.get());
+  ca_allocator *direct = ca_testing::Opaque(inner.get());
+  std::pmr::memory_resource *through = &adaptor;
+  through = ca_testing::Opaque(through);
+  ca_testing::ReportAddedCost(
+      state, [=] { ca_testing::AllocateAndDeallocate(direct, 64); },
+      [=] {
+        void *ptr = through->allocate(64, CA_ALIGN_DEFAULT);
+        benchmark::DoNotOptimize(ptr);
+        through->deallocate(ptr, 64, CA_ALIGN_DEFAULT);
+      });
 }
-BENCHMARK(BM_PairThroughAllocator);
-
-void BM_PairThroughMemoryResource(benchmark::State &state) {
-  Region region;
-  ca::to_memory_resource adaptor(ca_bump_allocator(&region.bump));
-  std::pmr::memory_resource *resource = &adaptor;
-  benchmark::DoNotOptimize(resource);
-  for (auto _ : state) {
-    void *ptr = resource->allocate(64, 16);
-    benchmark::DoNotOptimize(ptr);
-    resource->deallocate(ptr, 64, 16);
-  }
-}
-BENCHMARK(BM_PairThroughMemoryResource);
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchBump);
+BENCHMARK_TEMPLATE(BM_AddedCost, ca_testing::BenchTrees);
 
 // The yardstick: what the standard library's own resource over a buffer takes for a pair.
 void BM_PairThroughMonotonicBufferResource(benchmark::State &state) {
