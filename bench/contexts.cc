@@ -171,6 +171,10 @@ void MeasureTimes(const Options &options) {
   times.Add("touch_new_page", "kernel", [=] { return TouchNewPage(some); });
   AddLife<Contexts>(options.contexts, &times);
   AddLife<SmallContexts>(options.contexts, &times);
+  times.Add("swap_in_out_migrating", Contexts::kName,
+            [] { return SwapInAndOutMigrating<Contexts>(200); });
+  times.Add("swap_in_out_migrating_first", Contexts::kName,
+            [] { return SwapInAndOutMigrating<Contexts>(1); });
   AddLife<MimallocHeaps>(options.contexts, &times);
   AddLife<JemallocArenas>(options.contexts, &times);
   times.Add("create_malloc_destroy_cold_ahead", Contexts::kName, [=] {

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <functional>
 #include <thread>
 #include <vector>
 
@@ -50,6 +51,72 @@ double SwapInAndOutInTurn(std::size_t count) {
     backend.Leave();
     next = next + 1 == count ? 0 : next + 1;
   });
+}
+
+// Another thread, which does what it is told and lives on.
+class OtherThread {
+ public:
+  OtherThread() {
+    sem_init(&go_, 0, 0);
+    sem_init(&done_, 0, 0);
+    thread_ = std::thread([this] {
+      for (Wait(&go_); call_ != nullptr; Wait(&go_)) {
+        call_();
+        sem_post(&done_);
+      }
+    });
+  }
+  ~OtherThread() {
+    call_ = nullptr;
+    sem_post(&go_);
+    thread_.join();
+  }
+  void Do(std::function<void()> call) {
+    call_ = std::move(call);
+    sem_post(&go_);
+    Wait(&done_);
+  }
+
+ private:
+  static void Wait(sem_t *semaphore) {
+    while (sem_wait(semaphore) != 0) {
+    }
+  }
+  std::function<void()> call_;
+  sem_t go_;
+  sem_t done_;
+  std::thread thread_;
+};
+
+// Two threads take turns with some contexts, each swapping each in and out more than once. The fastest turn
+// of many, or the first: then what the other thread has for itself is taken from it. It sleeps then:
+// no processor is interrupted for it.
+template <typename Backend>
+double SwapInAndOutMigrating(int turns) {
+  constexpr std::size_t kCount = 100;
+  Backend backend(kCount);
+  std::vector<decltype(backend.Create(0))> contexts;
+  for (std::size_t i = 0; i < kCount; ++i) contexts.push_back(backend.Create(kSmallBudget));
+  const auto swap_each = [&] {
+    for (const auto &context : contexts) {
+      backend.Enter(context);
+      backend.Leave();
+    }
+  };
+  OtherThread other;
+  const double clock = ClockTime();
+  double fastest = 1e9;
+  swap_each();
+  for (int turn = 0; turn < turns; ++turn) {
+    other.Do([&] {
+      for (int i = 0; i < 3; ++i) swap_each();
+    });
+    const double start = WallTime();
+    swap_each();
+    fastest = std::min(fastest, WallTime() - start - clock);
+    swap_each();
+  }
+  return fastest / kCount;
 }
 
 template <typename Backend>

@@ -42,6 +42,8 @@ has call_through_pointer nobody ns
 has touch_new_page kernel ns
 has request nobody ns
 has create_malloc_destroy_given_back contexts ns
+has swap_in_out_migrating contexts ns
+has swap_in_out_migrating_first contexts ns
 has swap_in_out_to_call contexts ratio
 has destroy_100000_to_10 contexts ratio
 for backend in contexts contexts_small contexts_small_huge; do

@@ -199,6 +199,7 @@ ca_reserve ca_context_use_reserve(ca_reserve reserve) {
 }
 
 static void init_header(ca_context_header *self, const ca_context_settings *settings) {
+  self->parked_by = 0;
   self->current = CA_CURRENT_COROUTINE;
   self->parent = NULL;
   self->first_child = NULL;
@@ -404,13 +405,13 @@ void ca_context_header_orphan(ca_context_header *self) {
 
 CA_COLD static ca_context_header *make_current_what_was(const ca_thread_state *state,
                                                         ca_context_header *self) {
-  const ca_current current = self->current;
+  const ca_current current = (ca_current)self->current;
   self->current = CA_CURRENT_COROUTINE;
   return ca_thread_state_resolve(state, current);
 }
 
-/* A locked instruction waits for all stores before it, and every swap has one: hence no store of
- * what is there already, here and in park(). */
+/* A locked instruction waits for all stores before it, and a swap that isn't by bias has one: hence no
+ * store of what is there already, here and in leave(). */
 static inline void install(ca_thread_state *state, ca_context_header *self) {
   if (CA_UNLIKELY(state->outside != state->current)) {
     state->outside = state->current;
@@ -440,18 +441,8 @@ CA_COLD static ca_context_result take_in_and_install(ca_thread_state *state,
   return CA_CONTEXT_DONE;
 }
 
-ca_context_result ca_context_swap_in(ca_context context) {
-  ca_thread_state *const state = ca_thread_state_get();
-  ca_context_header *const self = context.header;
-  if (CA_UNLIKELY(state->coroutine != NULL)) {
-    return refuse_second(context, state);
-  }
-  if (CA_UNLIKELY(!state->registered)) {
-    return begin_and_swap_in(context, state);
-  }
-  if (CA_UNLIKELY(self == NULL || !ca_hold(context, state))) {
-    return ca_refuse(context);
-  }
+static inline ca_context_result take_in_if_any_and_install(ca_thread_state *state,
+                                                           ca_context_header *self) {
   if (CA_UNLIKELY(ca_has_foreign(self))) {
     return take_in_and_install(state, self);
   }
@@ -459,14 +450,71 @@ ca_context_result ca_context_swap_in(ca_context context) {
   return CA_CONTEXT_DONE;
 }
 
-static inline ca_context park(ca_thread_state *state, ca_context_header *self) {
+CA_COLD static ca_context_result revoke_and_swap_in(ca_context context, ca_thread_state *state) {
+  return ca_hold_biased(context, state) ? take_in_if_any_and_install(state, context.header)
+                                        : ca_refuse(context);
+}
+
+/* What isn't biased to this thread. */
+static __attribute__((noinline)) ca_context_result hold_and_swap_in(ca_context context,
+                                                                    ca_thread_state *state) {
+  if (CA_UNLIKELY(!state->registered)) {
+    return begin_and_swap_in(context, state);
+  }
+  return CA_LIKELY(ca_hold_unbiased(context, state))
+             ? take_in_if_any_and_install(state, context.header)
+             : revoke_and_swap_in(context, state);
+}
+
+ca_context_result ca_context_swap_in(ca_context context) {
+  ca_thread_state *const state = ca_thread_state_get();
+  if (CA_UNLIKELY(state->coroutine != NULL)) {
+    return refuse_second(context, state);
+  }
+  if (CA_UNLIKELY(context.header == NULL)) {
+    return CA_CONTEXT_GONE;
+  }
+  return CA_LIKELY(ca_hold_by_bias(context, state))
+             ? take_in_if_any_and_install(state, context.header)
+             : hold_and_swap_in(context, state);
+}
+
+static inline ca_context leave(ca_thread_state *state, ca_context_header *self) {
   const ca_context context = {self, self->generation};
   if (CA_UNLIKELY(state->current != self)) {
-    self->current = ca_thread_state_current(state);
+    self->current = (uint8_t)ca_thread_state_current(state);
   }
   state->current = state->outside;
   state->coroutine = NULL;
+  return context;
+}
+
+CA_COLD static ca_context park_again(ca_thread_state *state, ca_context_header *self) {
+  const ca_context context = leave(state, self);
+  /* Release, as in ca_let_go(). */
+  __atomic_store_n(&self->holder, ca_bias_for(self, state), __ATOMIC_RELEASE);
+  return context;
+}
+
+/* What isn't held by bias. */
+static __attribute__((noinline)) ca_context park_held(ca_thread_state *state,
+                                                      ca_context_header *self) {
+  if (self->parked_by != state->mark) {
+    self->parked_by = state->mark;
+  } else if (state->mark != 0) {
+    return park_again(state, self);
+  }
+  const ca_context context = leave(state, self);
   ca_let_go(self);
+  return context;
+}
+
+static inline ca_context park(ca_thread_state *state, ca_context_header *self) {
+  if (CA_UNLIKELY(!ca_is_held_by_bias(self, state))) {
+    return park_held(state, self);
+  }
+  const ca_context context = leave(state, self);
+  ca_let_go_by_bias(state);
   return context;
 }
 
@@ -528,7 +576,8 @@ ca_context_counts ca_context_count(ca_context context) {
 static bool holder_is_right(const ca_context_header *self) {
   const uintptr_t holder = __atomic_load_n(&self->holder, __ATOMIC_RELAXED);
   return holder == self->generation || holder == (uintptr_t)self ||
-         holder == (uintptr_t)ca_thread_state_get();
+         holder == (uintptr_t)ca_thread_state_get() ||
+         (ca_is_biased(holder) && ca_bias_is_right(self, holder));
 }
 
 static bool has_right_end(const ca_context_header *self) {

@@ -159,7 +159,7 @@ static ca_context_header *owner_of(ca_context_header *slot, const void *ptr, con
 static __attribute__((noinline)) void deallocate_for_owner(ca_context_header *slot, void *ptr,
                                                            size_t size, const char *call) {
   ca_context_header *const self = owner_of(slot, ptr, call);
-  if (ca_is_held_by(self, ca_thread_state_get())) { /* In an extension. */
+  if (ca_is_held_here(self, ca_thread_state_get())) { /* In an extension. */
     free_here(self, ptr, size);
     return;
   }
@@ -176,7 +176,7 @@ static __attribute__((noinline)) void deallocate_for_owner(ca_context_header *sl
  * needs no stack frame. */
 void ca_context_header_deallocate(ca_context_header *slot, void *ptr, size_t size,
                                   const char *call) {
-  if (CA_LIKELY(ca_is_held_by(slot, ca_thread_state_get()) && !is_in_header(slot, ptr))) {
+  if (CA_LIKELY(ca_is_held_here(slot, ca_thread_state_get()) && !is_in_header(slot, ptr))) {
     free_here(slot, ptr, size);
   } else {
     deallocate_for_owner(slot, ptr, size, call);
@@ -258,7 +258,7 @@ static ca_block reallocate_elsewhere(ca_context_header *self, ca_context_header 
 ca_block ca_context_header_reallocate(ca_context_header *slot, void *ptr, size_t new_size,
                                       size_t align, const char *call) {
   ca_context_header *const self = owner_of(slot, ptr, call);
-  const bool here = ca_is_held_by(self, ca_thread_state_get());
+  const bool here = ca_is_held_here(self, ca_thread_state_get());
   if (!here && !ca_hold_parked(self)) {
     return reallocate_elsewhere(self, slot, ptr, new_size, align, call);
   }
@@ -271,7 +271,7 @@ ca_block ca_context_header_reallocate(ca_context_header *slot, void *ptr, size_t
 
 size_t ca_context_header_usable_size(ca_context_header *slot, const void *ptr, const char *call) {
   ca_context_header *const self = owner_of(slot, ptr, call);
-  const bool here = ca_is_held_by(self, ca_thread_state_get());
+  const bool here = ca_is_held_here(self, ca_thread_state_get());
   if (!here && has_readable_sizes(self)) {
     return ca_context_readable_size(self, slot, ptr);
   }

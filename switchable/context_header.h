@@ -29,7 +29,9 @@ enum { CA_QUICK_SIZES = 1023 };
  *  - quick_sizes isn't 0 only if `local` is a bump that records sizes;
  *  - deallocations <= allocations, taken_in <= deallocations;
  *  - holder is the generation (parked), the address of the state of the thread that has it swapped
- *    in, or of this header itself (being reset, destroyed or resized into, or orphaned);
+ *    in, or of this header itself (being reset, destroyed or resized into, or orphaned), or it is biased
+ *    to a thread, which has it swapped in if its record's `in` is this header, else it is parked
+ *    (bias.h);
  *  - foreign is NULL, a block of one of its slots, or CA_FOREIGN_ORPHANED;
  *  - its extensions, at most CA_CONTEXT_CLASSES, say that they extend it, and the ranges of all
  *    of its slots (context_extensions.h) are not larger than the budget together;
@@ -62,9 +64,11 @@ typedef struct ca_context_header {
   /* Other threads write these two: a line of their own. */
   void *foreign __attribute__((aligned(64))); /* Atomic: blocks freed by others, newest first. */
   int64_t outstanding; /* Atomic: once orphaned, the blocks that are still out. */
-  ca_current current;  /* While parked: what is to be current when it is swapped in. */
-  bool asking;         /* `exhausted` is running. */
-  bool ending;         /* Atomic: its links are the destroyer's, without the lock. */
+  uint16_t
+      parked_by;   /* The mark of the thread that parked it last; 0: it takes two to be biased. */
+  uint8_t current; /* A ca_current. While parked: what is to be when it is swapped in. */
+  bool asking;     /* `exhausted` is running. */
+  bool ending;     /* Atomic: its links are the destroyer's, without the lock. */
   bool reserve_open;
   bool is_reserve; /* Of an extension: only the error path may use it. */
   size_t budget;

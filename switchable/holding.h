@@ -5,16 +5,23 @@
 #ifndef CONTEXT_ALLOCATOR_SWITCHABLE_HOLDING_H_
 #define CONTEXT_ALLOCATOR_SWITCHABLE_HOLDING_H_
 
+#include "switchable/bias.h"
 #include "switchable/context_header.h"
 
-/* `holder` is the generation while the context is parked: one exchange from the handle's
- * generation to the caller's mark tells that it is the right context, that nobody holds it, and
+/* `holder` is the generation while the context is parked, unless it is biased: one exchange from the
+ * handle's generation to the caller's mark tells that it is the right context, that nobody holds it, and
  * holds it. It acquires, and pairs with the release in ca_let_go(): what the last holder did is seen.
  */
-static inline bool ca_hold(ca_context context, void *mark) {
+static inline bool ca_hold_unbiased(ca_context context, const void *mark) {
   uintptr_t parked = (uintptr_t)context.generation;
-  return __atomic_compare_exchange_n(&context.header->holder, &parked, (uintptr_t)mark, false,
+  /* Relaxed: only whether it is worth an exchange. */
+  return __atomic_load_n(&context.header->holder, __ATOMIC_RELAXED) == parked &&
+         __atomic_compare_exchange_n(&context.header->holder, &parked, (uintptr_t)mark, false,
                                      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+static inline bool ca_hold(ca_context context, const void *mark) {
+  return CA_LIKELY(ca_hold_unbiased(context, mark)) || ca_hold_biased(context, mark);
 }
 
 /* Holds it for itself, if it is parked. Requires that it can't end meanwhile. */
@@ -28,9 +35,9 @@ static inline void ca_let_go(ca_context_header *self) {
   __atomic_store_n(&self->holder, (uintptr_t)self->generation, __ATOMIC_RELEASE);
 }
 
-static inline bool ca_is_held_by(const ca_context_header *self, const void *mark) {
-  /* Relaxed: only this thread ever stores its own state's address here, or takes it out. */
-  return __atomic_load_n(&self->holder, __ATOMIC_RELAXED) == (uintptr_t)mark;
+/* Whether this thread holds it: swapped in, or as its own heap. Doesn't touch *self. */
+static inline bool ca_is_held_here(const ca_context_header *self, const ca_thread_state *state) {
+  return self == state->coroutine || self == state->thread;
 }
 
 static inline bool ca_is_gone(ca_context context) {
@@ -68,14 +75,14 @@ static inline ca_context_header *ca_step_out(ca_thread_state *state, ca_context_
   ca_context_header *const current = state->current;
   state->current = state->outside;
   state->coroutine = NULL;
-  /* Relaxed, here and below: no other thread takes it from either. */
-  __atomic_store_n(&self->holder, (uintptr_t)self, __ATOMIC_RELAXED);
+  ca_hold_by_itself(self, state);
   return current;
 }
 
 static inline void ca_step_in(ca_thread_state *state, ca_context_header *self,
                               ca_context_header *current) {
   (void)ca_context_swap_out(); /* What a callback left behind. */
+  /* Relaxed: no other thread takes it from itself. */
   __atomic_store_n(&self->holder, (uintptr_t)state, __ATOMIC_RELAXED);
   state->coroutine = self;
   state->current = current;

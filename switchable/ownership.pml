@@ -23,6 +23,8 @@
  *                 last but one can't hold. A block may be lost, but is gone in any case, or its freer
  *                 told. The slot is not used again meanwhile.
  *
+ * A context that is biased to a thread (bias.h) is left out: bias.pml is the model of that.
+ *
  * Spin is sequentially consistent. The code asks for less; why that is enough is said at each step:
  *   [acquire], [release]: the order that the code asks for; the rest is [relaxed].
  * All of a word's changes have one order, in which an exchange follows what it read: that alone, and
@@ -342,7 +344,7 @@ inline work(thread) {
   :: got ->
      assert(life == 1 && generation == handle);
      take_in_if_any();
-     /* ca_is_held_by() is [relaxed]: only the thread itself writes its mark. */
+     /* The thread knows by itself: ca_is_held_here(). */
      assert(holder == SWAPPED_IN(thread));
      if
      :: d_step { thread == OWNER && state[3] == IS_OUT -> state[3] = IS_TAKEN; deallocations++; calls-- }

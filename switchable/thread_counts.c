@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "switchable/bias.h"
 #include "switchable/thread_life.h"
 
 static ca_thread_record records[CA_THREAD_RECORDS];
@@ -43,15 +44,19 @@ void ca_thread_record_obtain(ca_thread_state *state) {
       }
       rise_to(i + 1);
       state->record = record;
+      state->mark = ca_bias_mark(i);
     }
   }
   state->unrecorded = state->record == NULL;
 }
 
+ca_thread_record *ca_thread_record_at(size_t index) { return &records[index]; }
+
 void ca_thread_record_release(ca_thread_state *state) {
   ca_thread_record *const record = state->record;
   if (record != NULL) {
     state->record = NULL;
+    state->mark = 0;
     __atomic_store_n(&record->heap, NULL, __ATOMIC_RELAXED);
     __atomic_store_n(&record->thread, 0, __ATOMIC_RELEASE);
   }

@@ -28,9 +28,11 @@ typedef enum ca_thread_event {
 
 enum { CA_THREAD_EVENTS = 7, CA_THREAD_RECORDS = 4096 };
 
-/* All members are atomic and relaxed: numbers, of which each is right for itself. */
+/* All members are atomic, and but `in` relaxed: numbers, of which each is right for itself. The first line
+ * is written by the thread that has the record. */
 typedef struct ca_thread_record {
-  uint64_t counts[CA_THREAD_EVENTS]; /* Written by the thread that has the record. Never fall. */
+  uint64_t counts[CA_THREAD_EVENTS]; /* Never fall. */
+  struct ca_context_header *in;      /* What the thread holds by bias: bias.h. Or NULL. */
   uint64_t before[CA_THREAD_EVENTS]; /* What they were when it got it. */
   uint64_t thread;                   /* The system's number of that thread; 0: nobody has it. */
   struct ca_context_header *heap;    /* The thread's own heap, or NULL. */
@@ -52,7 +54,10 @@ static inline void ca_thread_add(ca_thread_state *state, ca_thread_event event, 
 /* Gives the calling thread a record, unless it has one or there is none left. */
 void ca_thread_record_obtain(ca_thread_state *state);
 
-/* Takes it back, with its counts. */
+ca_thread_record *ca_thread_record_at(size_t index);
+
+/* Takes it back, with its counts. Requires that the thread has no context swapped in: those that are
+ * biased to it are so to the next that gets the record. */
 void ca_thread_record_release(ca_thread_state *state);
 
 /* Makes known whose heap state->thread is. */

@@ -24,7 +24,7 @@ struct ca_guard;
 struct ca_thread_record;
 
 /* Invariant: current is NULL (the global allocator serves), coroutine, or thread.
- * Written by its own thread only; its address says who holds a context. */
+ * Written by its own thread only; its address, or its mark, says who holds a context. */
 typedef struct ca_thread_state {
   struct ca_context_header *current;   /* First. Who serves this thread's next allocation. */
   struct ca_context_header *coroutine; /* Swapped in here, or NULL. */
@@ -35,6 +35,8 @@ typedef struct ca_thread_state {
   bool registered;                     /* The end of this thread will be noticed. */
   bool ended;                          /* It was: no new heap for what its destructors still do. */
   bool unrecorded;                     /* There was no record left for it. */
+  uint16_t mark;                       /* Names it in contexts biased to it: bias.h. 0: none. */
+  uint16_t parks;                      /* Of contexts left unbiased for want of credit: bias.c. */
   struct ca_thread_record *record;     /* What it counts on: thread_counts.h. NULL: none yet. */
 } ca_thread_state;
 
