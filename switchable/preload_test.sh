@@ -55,6 +55,10 @@ run CONTEXT_ALLOCATOR_REPORT_SIGNAL=10 bash -c 'kill -10 $$' | grep -q '^context
 for bad in CURRENT=heap SAMPLE=often QUARANTINE=many QUARANTINE=4097 QUARANTINE= REPORT=xml REPORT_SIGNAL=9 REPORT_SIGNAL=-1; do
   run "CONTEXT_ALLOCATOR_$bad" true | grep -q "^context_allocator: CONTEXT_ALLOCATOR_$bad is ignored: " || fail "$bad is not reported"
 done
+[ "$(run CONTEXT_ALLOCATOR_QUARANTINES=2 true)" = \
+  "context_allocator: CONTEXT_ALLOCATOR_QUARANTINES=2 is ignored: there is no such variable" ] || fail "no misspelt name is reported"
+[ -z "$(run CONTEXT_ALLOCATOR_CURRENT=global CONTEXT_ALLOCATOR_GLOBAL_INITIALISERS=no CONTEXT_ALLOCATOR_GLOBAL_OBJECTS=libnone \
+  CONTEXT_ALLOCATOR_SAMPLE=1 CONTEXT_ALLOCATOR_QUARANTINE=2 true)" ] || fail "settings are reported"
 passed=$((passed + 4))
 
 same sqlite3 'sqlite3 :memory: "create table t(a integer primary key, b text);
