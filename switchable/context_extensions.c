@@ -226,19 +226,19 @@ bool ca_context_extend(ca_context_header *self, size_t size, size_t align) {
   return size <= left && extend_within(self, left, size, align);
 }
 
-bool ca_context_add_reserve(ca_context_header *self, size_t reserve) {
+ca_context_result ca_context_add_reserve(ca_context_header *self, size_t reserve) {
   size_t slot_size;
   ca_context_header *const new = ca_slots_obtain(reserve + self->overhead, &slot_size);
   if (new == NULL) {
-    return false;
+    return CA_CONTEXT_NO_SLOT; /* It is less than the budget, which was found to fit one. */
   }
   if (!init_extension(self, new, slot_size, reserve)) {
     give_back(new);
-    return false;
+    return CA_CONTEXT_OUT_OF_RANGE;
   }
   new->is_reserve = true;
   link_extension(self, new);
-  return true;
+  return CA_CONTEXT_DONE;
 }
 
 ca_context_header *ca_context_take_extension(ca_context_header *self) {
