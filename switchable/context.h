@@ -16,8 +16,9 @@
  * Growth      with `first`, a context begins in a slot of the smallest class that holds so many bytes.
  *             Where it would refuse a request, it gets one more slot, an extension: at least twice as
  *             large as its last one, or large enough for all that its budget leaves, and for the
- *             request; of that as many bytes as the budget leaves. So there are at most
- *             CA_CONTEXT_CLASSES - 1 of them. A block lies in one slot, so that the budget can't all
+ *             request; of that as many bytes as the budget leaves, or where a family has less room for it and
+ *             the slot is none of the largest, as that has. So there are at most CA_CONTEXT_CLASSES - 1 of
+ *             them. A block lies in one slot, so that the budget can't all
  *             be one block. Where no such slot is idle, it is as over budget. Reset and destroy give
  *             the extensions back, O(1) each. Costs nobody else anything; a block in an extension is
  *             freed at the price of one more load, and where the kind isn't a bump, of a search among
