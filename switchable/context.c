@@ -113,6 +113,17 @@ static ca_context_header *obtain_slot(const ca_context_settings *settings, ca_co
                  : ca_slots_obtain(size == 0 ? default_slot_size : size, slot_size);
 }
 
+CA_COLD static ca_context_result why_no_slot(const ca_context_settings *settings, size_t overhead,
+                                             bool is_heap) {
+  const size_t largest = ca_slots_largest();
+  const size_t budget = budget_of(settings, overhead, is_heap);
+  const size_t least = budget == 0 ? default_slot_size - overhead : budget;
+  const bool grows = settings->first != 0 && settings->first < budget;
+  const bool in_range = overhead <= largest && least <= largest - overhead &&
+                        (!grows || settings->reserve <= budget - settings->first);
+  return largest == 0 || in_range ? CA_CONTEXT_NO_SLOT : CA_CONTEXT_OUT_OF_RANGE;
+}
+
 static bool init_local(ca_context_header *self, const ca_context_settings *settings,
                        ca_context_kind kind, bool is_heap) {
   const ca_context_allocator_settings local = {.sizes = CA_SIZES_RECORDED,
@@ -136,48 +147,53 @@ static void release_slot(ca_context_header *self) {
 }
 
 /* A slot with its local allocator. What `first` fits may be too small for the kind: then a larger one. */
-static ca_context_header *begin(const ca_context_settings *settings, ca_context_kind kind,
-                                bool is_heap) {
+static ca_context_result init_slot(const ca_context_settings *settings, ca_context_kind kind,
+                                   bool is_heap, ca_context_header **begun) {
   const size_t overhead = overhead_of(settings, kind);
   size_t least = 0;
   for (;;) {
     size_t slot_size;
     ca_context_header *const self =
         obtain_slot(settings, kind, overhead, is_heap, least, &slot_size);
-    if (self == NULL) {
-      return NULL;
+    if (CA_UNLIKELY(self == NULL)) {
+      return least > ca_slots_largest() ? CA_CONTEXT_OUT_OF_RANGE
+                                        : why_no_slot(settings, overhead, is_heap);
     }
     self->slot_size = slot_size;
     self->overhead = (uint32_t)overhead; /* A page at most. */
     __atomic_store_n(&self->extension, NULL, __ATOMIC_RELAXED);
     __atomic_store_n(&self->extends, NULL, __ATOMIC_RELAXED);
     self->is_reserve = false;
-    if (init_local(self, settings, kind, is_heap)) {
-      return self;
+    if (CA_LIKELY(init_local(self, settings, kind, is_heap))) {
+      *begun = self;
+      return CA_CONTEXT_DONE;
     }
     const bool is_cut = slot_size - overhead < self->budget;
     release_slot(self);
     if (!is_cut) {
-      return NULL;
+      return CA_CONTEXT_OUT_OF_RANGE;
     }
     least = 2 * slot_size;
   }
 }
 
 /* Requires that the local allocator is new. */
-static bool init_reserve(ca_context_header *self, size_t reserve) {
+static inline ca_context_result init_reserve(ca_context_header *self, size_t reserve) {
   self->reserve = reserve;
   self->reserve_open = true;
   if (reserve == 0) {
-    return true;
+    return CA_CONTEXT_DONE;
   }
   if (ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP) {
     self->end = self->local.chosen.bump.end;
-  } else if (!ca_context_add_reserve(self, reserve)) {
-    return false;
+  } else {
+    const ca_context_result added = ca_context_add_reserve(self, reserve);
+    if (added != CA_CONTEXT_DONE) {
+      return added;
+    }
   }
   (void)ca_context_header_use_reserve(self, CA_RESERVE_SHUT);
-  return true;
+  return CA_CONTEXT_DONE;
 }
 
 ca_reserve ca_context_header_use_reserve(ca_context_header *self, ca_reserve reserve) {
@@ -230,31 +246,45 @@ static bool are_sane(const ca_context_settings *settings) {
          (settings->over_budget != CA_OVER_BUDGET_ASK || settings->exhausted != NULL);
 }
 
+/* Makes one in a slot that nobody else knows. */
+static inline ca_context_result begin(const ca_context_settings *settings, ca_context_kind kind,
+                                      bool is_heap, ca_context_header **begun) {
+  const ca_context_result got = init_slot(settings, kind, is_heap, begun);
+  if (CA_UNLIKELY(got != CA_CONTEXT_DONE)) {
+    return got;
+  }
+  const ca_context_result reserved = init_reserve(*begun, settings->reserve);
+  if (CA_UNLIKELY(reserved != CA_CONTEXT_DONE)) {
+    ca_context_allocator_destroy(&(*begun)->local);
+    release_slot(*begun);
+    return reserved;
+  }
+  init_header(*begun, settings);
+  return CA_CONTEXT_DONE;
+}
+
 /* Held by heap_of, or if that is NULL by itself. */
-static ca_context_header *create(const ca_context_settings *settings, ca_thread_state *heap_of) {
+static ca_context_result create(const ca_context_settings *settings, ca_thread_state *heap_of,
+                                ca_context_header **created) {
   static const ca_context_settings plain = {.budget = 0};
   settings = settings == NULL ? &plain : settings;
   if (!are_sane(settings)) {
-    return NULL;
+    return CA_CONTEXT_OUT_OF_RANGE;
   }
   const ca_context_kind kind = kind_of(settings, heap_of != NULL);
-  ca_context_header *const self = begin(settings, kind, heap_of != NULL);
-  if (self == NULL) {
-    return NULL;
+  ca_context_header *self;
+  const ca_context_result begun = begin(settings, kind, heap_of != NULL, &self);
+  if (CA_UNLIKELY(begun != CA_CONTEXT_DONE)) {
+    return begun;
   }
-  if (!init_reserve(self, settings->reserve)) {
-    ca_context_allocator_destroy(&self->local);
-    release_slot(self);
-    return NULL;
-  }
-  init_header(self, settings);
   const uint64_t generation = new_generation(ca_thread_state_get());
   __atomic_store_n(&self->generation, generation, __ATOMIC_RELAXED);
   /* Relaxed: let_go() publishes it, or else nobody has its handle. */
   __atomic_store_n(&self->holder, (uintptr_t)(heap_of != NULL ? (void *)heap_of : self),
                    __ATOMIC_RELAXED);
   ca_thread_add(ca_thread_state_get(), CA_THREAD_CREATED, 1);
-  return self;
+  *created = self;
+  return CA_CONTEXT_DONE;
 }
 
 /* It stays held, so that no one else can. */
@@ -286,8 +316,11 @@ void ca_context_header_end(ca_context_header *self) {
 }
 
 ca_context_header *ca_context_header_create(const ca_context_settings *settings) {
-  ca_context_header *const self = create(settings, ca_thread_state_get());
-  if (self != NULL && !ca_family_join(self, NULL)) {
+  ca_context_header *self;
+  if (create(settings, ca_thread_state_get(), &self) != CA_CONTEXT_DONE) {
+    return NULL;
+  }
+  if (!ca_family_join(self, NULL)) {
     ca_context_header_end(self);
     return NULL;
   }
@@ -295,24 +328,40 @@ ca_context_header *ca_context_header_create(const ca_context_settings *settings)
 }
 
 /* Without a parent it counts where the heap of the thread that makes it does. */
-static bool join(ca_context_header *self, const ca_context_settings *settings) {
-  return settings == NULL || ca_context_is_none(settings->parent)
-             ? ca_family_join(self, ca_family_of_thread(ca_thread_state_get()))
-             : ca_context_tree_link(self, settings->parent);
+static inline __attribute__((always_inline)) ca_context_result join(
+    ca_context_header *self, const ca_context_settings *settings) {
+  if (CA_UNLIKELY(settings != NULL && !ca_context_is_none(settings->parent))) {
+    return ca_context_tree_link(self, settings->parent);
+  }
+  return CA_LIKELY(ca_family_join(self, ca_family_of_thread(ca_thread_state_get())))
+             ? CA_CONTEXT_DONE
+             : CA_CONTEXT_OVER_BUDGET;
+}
+
+static inline ca_context_result try_create(const ca_context_settings *settings,
+                                           ca_context *context) {
+  ca_context_header *self;
+  ca_context_result result = create(settings, NULL, &self);
+  if (CA_UNLIKELY(result != CA_CONTEXT_DONE)) {
+    return result;
+  }
+  result = join(self, settings);
+  if (CA_UNLIKELY(result != CA_CONTEXT_DONE)) {
+    ca_context_header_end(self);
+    return result;
+  }
+  *context = (ca_context){self, self->generation};
+  ca_let_go(self);
+  return CA_CONTEXT_DONE;
+}
+
+ca_context_result ca_context_try_create(const ca_context_settings *settings, ca_context *context) {
+  return try_create(settings, context);
 }
 
 ca_context ca_context_create(const ca_context_settings *settings) {
-  const ca_context none = {NULL, 0};
-  ca_context_header *const self = create(settings, NULL);
-  if (self == NULL) {
-    return none;
-  }
-  if (!join(self, settings)) {
-    ca_context_header_end(self);
-    return none;
-  }
-  const ca_context context = {self, self->generation};
-  ca_let_go(self);
+  ca_context context = {NULL, 0};
+  (void)try_create(settings, &context);
   return context;
 }
 

@@ -24,8 +24,9 @@
  *             That slot may be as small as CA_CONTEXT_LEAST_SLOT, so that many that wait share a page.
  *             Where it would refuse a request, it gets one more slot, an extension: at least twice as
  *             large as its last one, or large enough for all that its budget leaves, and for the
- *             request; of that as many bytes as the budget leaves. So there are at most
- *             CA_CONTEXT_CLASSES - 1 of them. A block lies in one slot, so that the budget can't all
+ *             request; of that as many bytes as the budget leaves, or where a family has less room for it and
+ *             the slot is none of the largest, as that has. So there are at most CA_CONTEXT_CLASSES - 1 of
+ *             them. A block lies in one slot, so that the budget can't all
  *             be one block. Where no such slot is idle, it is as over budget. Reset and destroy give
  *             the extensions back, O(1) each. Costs nobody else anything; a block in an extension is
  *             freed at the price of one more load, and where the kind isn't a bump, of a search among
@@ -97,6 +98,8 @@ typedef enum ca_context_result {
   CA_CONTEXT_DONE_BUT_CLEANUP_FAILED = 6, /* Done all the same. */
   CA_CONTEXT_DAMAGED = 7,                 /* Somebody wrote over what it knows of its blocks. */
   CA_CONTEXT_OVER_BUDGET = 8,             /* A family budget has no room for it. */
+  CA_CONTEXT_OUT_OF_RANGE = 9,            /* No context can be made with these settings. */
+  CA_CONTEXT_NO_SLOT = 10,                /* All that could hold it are taken. */
 } ca_context_result;
 
 /* What becomes of blocks that are live when their context is destroyed. */
@@ -238,12 +241,19 @@ bool ca_contexts_init(const ca_contexts_settings *settings);
  * meanwhile: a context that is made then begins in a larger class, or is refused. */
 size_t ca_contexts_trim(void);
 
-/* Makes a context, parked. settings may be NULL: all zero. Returns the all-zero handle if a setting is
- * out of range, if the budget is larger than the largest slot holds or too small for its kind, if
- * all slots that could hold it, what it begins with or its reserve are taken, if the parent is gone or
- * held elsewhere, or if a family budget has no room for it: then that family's count of refusals has
- * risen. */
+/* Makes a context, parked. settings may be NULL: all zero. Returns the all-zero handle if it can't:
+ * ca_context_try_create() says why. */
 ca_context ca_context_create(const ca_context_settings *settings);
+
+/* The same, by its result, into *context:
+ *   OUT_OF_RANGE  a setting is out of range, or the budget is larger than the largest slot holds or, as
+ *                 the reserve, too small for its kind: it will always be refused;
+ *   NO_SLOT       all slots that could hold it, what it begins with or its reserve are taken, or the
+ *                 address space for them can't be had: until others are destroyed;
+ *   GONE, HELD    the parent is gone, or held elsewhere;
+ *   OVER_BUDGET   a family budget has no room for it, and that family's count of refusals has risen.
+ * *context is written when it is DONE. */
+ca_context_result ca_context_try_create(const ca_context_settings *settings, ca_context *context);
 
 /* Makes this thread hold the context, and what was current in it current here: the context itself
  * the first time. HELD if it is swapped in already, here or elsewhere. */

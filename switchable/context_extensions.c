@@ -187,24 +187,31 @@ static void give_back(ca_context_header *new) {
   ca_context_header_release_slot(new);
 }
 
-/* At least twice the last slot, but no more than what the budget leaves needs. */
-static size_t least_slot_size(const ca_context_header *self, size_t left, size_t size) {
+static size_t larger(size_t one, size_t other) { return one > other ? one : other; }
+
+static size_t twice_the_last(const ca_context_header *self) {
   const ca_context_header *const newest = ca_context_extension(self);
-  const size_t twice = 2 * (newest != NULL && !newest->is_reserve ? newest : self)->slot_size;
-  const size_t least = left + self->overhead < twice ? left + self->overhead : twice;
-  return size + self->overhead > least ? size + self->overhead : least;
+  return 2 * (newest != NULL && !newest->is_reserve ? newest : self)->slot_size;
 }
 
-CA_COLD static bool extend_within(ca_context_header *self, size_t left, size_t size, size_t align) {
-  size_t least = least_slot_size(self, left, size);
+/* At least twice the last slot, but no more than what the budget leaves needs. */
+static size_t least_slot_size(const ca_context_header *self, size_t left, size_t size) {
+  const size_t twice = twice_the_last(self);
+  const size_t least = left + self->overhead < twice ? left + self->overhead : twice;
+  return larger(size + self->overhead, least);
+}
+
+/* From the slots of `least` to `most` bytes, with `left` bytes for blocks at most. */
+CA_COLD static bool extend_from(ca_context_header *self, size_t least, size_t most, size_t left,
+                                size_t size, size_t align) {
   for (;;) {
     size_t slot_size;
     ca_context_header *const new = ca_slots_obtain(least, &slot_size);
     if (new == NULL) {
       return false;
     }
-    const bool would_do =
-        init_extension(self, new, slot_size, left) && holds(&new->local, size, align);
+    const bool would_do = init_extension(self, new, slot_size, left) && slot_size <= most &&
+                          holds(&new->local, size, align);
     if (would_do && ca_family_charge(self, ca_context_range_size(new))) {
       link_extension(self, new);
       return true;
@@ -218,27 +225,42 @@ CA_COLD static bool extend_within(ca_context_header *self, size_t left, size_t s
   }
 }
 
+/* Where the families have less room than the budget leaves: with what they have. Always a larger slot, and
+ * never one of the largest, or there would be more and more small ones: one of the largest is for all
+ * that the budget leaves, and so the last. */
+CA_COLD static bool extend_within_room(ca_context_header *self, size_t room, size_t size,
+                                       size_t align) {
+  const size_t least = larger(size + self->overhead, twice_the_last(self));
+  const size_t most = ca_slots_largest() / 2;
+  return least <= most && extend_from(self, least, most, room, size, align);
+}
+
 bool ca_context_extend(ca_context_header *self, size_t size, size_t align) {
   if (CA_LIKELY(self->budget == ca_context_range_size(self))) {
     return false;
   }
   const size_t left = self->budget - size_of_ranges(self);
-  return size <= left && extend_within(self, left, size, align);
+  if (size > left) {
+    return false;
+  }
+  const size_t room = ca_family_room(self);
+  return (size <= room && room < left && extend_within_room(self, room, size, align)) ||
+         extend_from(self, least_slot_size(self, left, size), SIZE_MAX, left, size, align);
 }
 
-bool ca_context_add_reserve(ca_context_header *self, size_t reserve) {
+ca_context_result ca_context_add_reserve(ca_context_header *self, size_t reserve) {
   size_t slot_size;
   ca_context_header *const new = ca_slots_obtain(reserve + self->overhead, &slot_size);
   if (new == NULL) {
-    return false;
+    return CA_CONTEXT_NO_SLOT; /* It is less than the budget, which was found to fit one. */
   }
   if (!init_extension(self, new, slot_size, reserve)) {
     give_back(new);
-    return false;
+    return CA_CONTEXT_OUT_OF_RANGE;
   }
   new->is_reserve = true;
   link_extension(self, new);
-  return true;
+  return CA_CONTEXT_DONE;
 }
 
 ca_context_header *ca_context_take_extension(ca_context_header *self) {

@@ -50,9 +50,9 @@ static inline size_t ca_context_ranges_size(const ca_context_header *self) {
  * holds self, as do the others. O(1), but for what a new allocator of its kind costs. */
 bool ca_context_extend(ca_context_header *self, size_t size, size_t align);
 
-/* Adds the reserve of a context that is not a bump, and has no extension yet. False, and nothing
- * changed, if it is too small for its kind, or no slot is idle. */
-bool ca_context_add_reserve(ca_context_header *self, size_t reserve);
+/* Adds the reserve of a context that is not a bump, and has no extension yet. OUT_OF_RANGE, and nothing
+ * changed, if it is too small for its kind; NO_SLOT, if none is idle. */
+ca_context_result ca_context_add_reserve(ca_context_header *self, size_t reserve);
 
 /* Takes off the newest extension, with all of its blocks, and returns its slot, which is the
  * caller's to give back, and counts in no family any more; NULL if there was none. */

@@ -66,6 +66,19 @@ static bool is_alone(const ca_context_header *self) {
   return ca_family_of(self) == NULL && self->parent == NULL;
 }
 
+size_t ca_family_room(const ca_context_header *self) {
+  size_t room = SIZE_MAX;
+  if (CA_UNLIKELY(!is_alone(self))) {
+    pthread_mutex_lock(&lock);
+    for (const ca_family *one = ca_family_of(self); one != NULL; one = one->above) {
+      const size_t left = one->budget - one->used;
+      room = left < room ? left : room;
+    }
+    pthread_mutex_unlock(&lock);
+  }
+  return room;
+}
+
 void ca_family_begin_own(ca_context_header *self, size_t budget) {
   *own(self) = (ca_family){.budget = budget, .head = self};
 }

@@ -56,6 +56,9 @@ static inline void ca_family_begin(ca_context_header *self, size_t family_budget
   }
 }
 
+/* What the families of self have left at this moment; SIZE_MAX where none counts it. */
+size_t ca_family_room(const ca_context_header *self);
+
 /* Takes bytes more for the ranges of self. False, and nothing is taken, if a family has no room.
  * Requires, as do the others, that the caller holds self. */
 bool ca_family_charge(ca_context_header *self, size_t bytes);

@@ -141,10 +141,11 @@ static bool join_and_link(ca_context_header *self, ca_context_header *parent) {
   return joined;
 }
 
-bool ca_context_tree_link(ca_context_header *self, ca_context parent) {
+ca_context_result ca_context_tree_link(ca_context_header *self, ca_context parent) {
   bool here;
-  if (ca_hold_or_have(parent, &here) != CA_CONTEXT_DONE) {
-    return false;
+  const ca_context_result held = ca_hold_or_have(parent, &here);
+  if (held != CA_CONTEXT_DONE) {
+    return held;
   }
   bool linked;
   do {
@@ -153,7 +154,7 @@ bool ca_context_tree_link(ca_context_header *self, ca_context parent) {
   if (!here) {
     ca_let_go(parent.header);
   }
-  return linked;
+  return linked ? CA_CONTEXT_DONE : CA_CONTEXT_OVER_BUDGET;
 }
 
 ca_context_result ca_context_tree_destroy(ca_context_header *self) {

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
 
 #include "base/line.h"
 #include "switchable/placement.h"
@@ -10,15 +12,19 @@
 #include "switchable/samples.h"
 #include "switchable/switchable.h"
 
-static void reject(const char *name, const char *value, const char *allowed) {
+static void reject_entry(const char *name, const char *equals, const char *value, const char *why) {
   ca_line line = {.used = 0};
   ca_line_add(&line, "context_allocator: ");
   ca_line_add(&line, name);
-  ca_line_add(&line, "=");
+  ca_line_add(&line, equals);
   ca_line_add(&line, value);
   ca_line_add(&line, " is ignored: ");
-  ca_line_add(&line, allowed);
+  ca_line_add(&line, why);
   (void)ca_line_write_to(&line, 2);
+}
+
+static void reject(const char *name, const char *value, const char *allowed) {
+  reject_entry(name, "=", value, allowed);
 }
 
 /* A number of at most `most`; -1: no such. Not strtol(), which would take spaces and signs. */
@@ -83,23 +89,24 @@ static void set_report_signal(const char *name, const char *value) {
   }
 }
 
+static const char objects_name[] = "CONTEXT_ALLOCATOR_GLOBAL_OBJECTS";
+static const char initialisers_name[] = "CONTEXT_ALLOCATOR_GLOBAL_INITIALISERS";
+
 static bool wants_initialisers(void) {
-  static const char name[] = "CONTEXT_ALLOCATOR_GLOBAL_INITIALISERS";
-  const char *const value = secure_getenv(name);
+  const char *const value = secure_getenv(initialisers_name);
   const bool yes = value != NULL && strcmp(value, "yes") == 0;
   if (value != NULL && !yes && strcmp(value, "no") != 0) {
-    reject(name, value, "yes or no");
+    reject(initialisers_name, value, "yes or no");
   }
   return yes;
 }
 
 /* All rules are stated by one call. Before anything else, as that may make contexts. */
 static void set_placement(void) {
-  static const char name[] = "CONTEXT_ALLOCATOR_GLOBAL_OBJECTS";
-  ca_placement_settings settings = {.objects = secure_getenv(name),
+  ca_placement_settings settings = {.objects = secure_getenv(objects_name),
                                     .initialisers = wants_initialisers()};
   if (settings.objects != NULL && !ca_placement_init(&settings)) {
-    reject(name, settings.objects, "at most 16 names of files, as libssl:libcrypto");
+    reject(objects_name, settings.objects, "at most 16 names of files, as libssl:libcrypto");
     settings.objects = NULL;
   }
   if (settings.objects == NULL && settings.initialisers) {
@@ -119,6 +126,32 @@ static const struct {
     {"CONTEXT_ALLOCATOR_REPORT_SIGNAL", set_report_signal},
 };
 
+static bool is_named(const char *entry, const char *name) {
+  const size_t length = strlen(name);
+  return strncmp(entry, name, length) == 0 && entry[length] == '=';
+}
+
+static bool is_of_variable(const char *entry) {
+  bool found = is_named(entry, objects_name) || is_named(entry, initialisers_name);
+  for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
+    found = found || is_named(entry, variables[i].name);
+  }
+  return found;
+}
+
+/* Else a name that is misspelt would go by in silence. */
+static void reject_unknown(void) {
+  static const char prefix[] = "CONTEXT_ALLOCATOR_";
+  if (getauxval(AT_SECURE) != 0) {
+    return;
+  }
+  for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
+    if (strncmp(*entry, prefix, sizeof prefix - 1) == 0 && !is_of_variable(*entry)) {
+      reject_entry(*entry, "", "", "there is no such variable");
+    }
+  }
+}
+
 __attribute__((constructor)) static void read_environment(void) {
   set_placement();
   for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
@@ -127,6 +160,7 @@ __attribute__((constructor)) static void read_environment(void) {
       variables[i].set(variables[i].name, value);
     }
   }
+  reject_unknown();
 }
 
 __attribute__((destructor)) static void report(void) {

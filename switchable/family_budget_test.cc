@@ -526,7 +526,7 @@ TEST_F(FamilyBudgetTest, CountsWhatAContextGrowsInto) {
       EXPECT_FALSE(IsNone(other));
       const std::uint64_t refusals = Refusals(parent);
       ASSERT_EQ(ca_context_swap_in(child), CA_CONTEXT_DONE);
-      EXPECT_TRUE(ca_block_is_none(ca_switchable_allocate(300000, 16)));
+      EXPECT_TRUE(ca_block_is_none(ca_switchable_allocate(400000, 16)));
       EXPECT_GT(Refusals(parent), refusals);
       ca_context_swap_out();
       EXPECT_EQ(Used(child), before) << "nothing has changed";

@@ -200,6 +200,80 @@ TEST_P(GrowthTest, TheLastSlotIsCutToWhatTheBudgetLeaves) {
   EXPECT_TRUE(ca_context_check(context_));
 }
 
+// A family whose budget has so much room besides what this context begins with.
+class GrowthInAFamilyTest : public GrowthTest {
+ protected:
+  void BeginInAFamilyWithRoom(std::size_t room) {
+    Create();
+    ca_context_swap_out();
+    ca_context_settings family{};
+    family.budget = kFamilysOwn;
+    family.family_budget = kFamilysOwn + kSmall - context_.header->overhead + room;
+    Destroy();
+    settings_.parent = parent_ = ca_context_create(&family);
+    Begin();
+  }
+  ~GrowthInAFamilyTest() override {
+    ca_context_swap_out();
+    EXPECT_EQ(ca_context_destroy(parent_), CA_CONTEXT_DONE);
+    context_ = {};
+  }
+  ca_context_counts Family() const { return ca_context_count(parent_); }
+
+  static constexpr std::size_t kFamilysOwn = 1000;
+  ca_context parent_{};
+};
+INSTANTIATE_TEST_SUITE_P(Kinds, GrowthInAFamilyTest, kKinds, NameOf);
+
+TEST_P(GrowthInAFamilyTest, AnExtensionIsCutToWhatTheFamilyLeaves) {
+  BeginInAFamilyWithRoom(9000);
+  const std::vector<char *> blocks = Fill(1000);
+  EXPECT_EQ(SlotSize(), kSmall + kMiddle);
+  EXPECT_EQ(Family().family_used, Family().family_budget);
+  EXPECT_EQ(Family().family_refusals, 1U) << "of the last request";
+  EXPECT_GE(blocks.size() * 1024, kSmall + 9000 - 4500);
+  ExpectWhole(blocks, 1000);
+}
+
+TEST_P(GrowthInAFamilyTest, OfSeveralTheOneWithTheLeastRoomCounts) {
+  settings_.family_budget = kSmall + 9000;
+  BeginInAFamilyWithRoom(40000);
+  Fill(1000);
+  EXPECT_EQ(SlotSize(), kSmall + kMiddle);
+  EXPECT_EQ(ca_context_count(context_).family_used, settings_.family_budget);
+  EXPECT_LT(Family().family_used, Family().family_budget);
+}
+
+TEST_P(GrowthInAFamilyTest, WhatItLeavesMustHoldTheRequest) {
+  BeginInAFamilyWithRoom(9000);
+  EXPECT_EQ(Allocate(20000), nullptr);
+  EXPECT_EQ(Family().family_refusals, 1U);
+  EXPECT_EQ(SlotsOut(), 2U) << "nothing is kept of it";
+  EXPECT_NE(Allocate(9000), nullptr) << "in its first slot";
+  EXPECT_EQ(Allocate(9000), nullptr) << "and what its kind needs";
+  EXPECT_EQ(Family().family_refusals, 2U);
+  EXPECT_EQ(SlotsOut(), 2U);
+}
+
+TEST_P(GrowthInAFamilyTest, SmallOnesAreFewAndOneOfTheLargestIsNeverCut) {
+  settings_.budget = 3 * kLarge;
+  BeginInAFamilyWithRoom(40000);
+  ca_context_settings other{};
+  other.budget = 8000;
+  other.parent = parent_;
+  std::vector<ca_context> others;
+  for (int i = 0; i < 4; ++i) others.push_back(ca_context_create(&other));
+  for (const ca_context one : others) {
+    Fill(1000);
+    ca_context_swap_out();
+    EXPECT_EQ(ca_context_destroy(one), CA_CONTEXT_DONE);
+    SwapIn();
+  }
+  Fill(1000);
+  EXPECT_EQ(SlotSize(), kSmall + kMiddle + kLarge);
+  EXPECT_TRUE(ca_context_check(context_));
+}
+
 TEST_P(GrowthTest, ALargeRequestGetsASlotThatHoldsIt) {
   settings_.budget = 3 * kLarge;
   Begin();

@@ -7,6 +7,7 @@
 #include <sys/auxv.h>
 
 #include "base/check.h"
+#include "switchable/thread_life.h"
 #include "switchable/thread_state.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -92,10 +93,10 @@ static void *next_of(const char *name, void **found) {
   return symbol;
 }
 
-/* Nobody else's code runs between the two. */
+/* Nobody else's code runs between the two. A heap that was promised comes now, or it would be left again. */
 static struct ca_context_header *exchange_current(struct ca_context_header *current) {
   ca_thread_state *const state = ca_thread_state_get();
-  struct ca_context_header *const before = state->current;
+  struct ca_context_header *const before = ca_thread_current(state);
   state->current = current;
   return before;
 }

@@ -39,8 +39,10 @@ INSTANTIATE_TEST_SUITE_P(Kinds, ContextMisuseDeathTest,
                          });
 
 TEST_P(ContextMisuseDeathTest, HeldHereTheInsideOfABlockAndADoubleFreeAreReported) {
-  EXPECT_DEATH(ca_switchable_deallocate(block_ + 64), "\\(0x[0-9a-f]+\\): ");
-  EXPECT_DEATH(ca_switchable_reallocate(block_ + 64, 10, 16), "misuse|0x");
+  for (const int at : {1, 8, 16, 64, 192}) {
+    EXPECT_DEATH(ca_switchable_deallocate(block_ + at), "\\(0x[0-9a-f]+\\): ") << at;
+    EXPECT_DEATH(ca_switchable_reallocate(block_ + at, 10, 16), "\\(0x[0-9a-f]+\\): ") << at;
+  }
   ca_switchable_deallocate(block_);
   EXPECT_DEATH(ca_switchable_deallocate(block_), "\\(0x[0-9a-f]+\\): ");
 }
@@ -51,6 +53,8 @@ TEST_P(ContextMisuseDeathTest, WhatLiesInTheHeaderIsReportedHeldOrParked) {
     if (parked) ca_context_swap_out();
     for (const std::size_t at : {0, 64, 304, CA_CONTEXT_OVERHEAD - 8}) {
       EXPECT_DEATH(ca_switchable_deallocate(header + at), "a context's header") << at;
+      EXPECT_DEATH(ca_switchable_reallocate(header + at, 10, 16), "a context's header") << at;
+      EXPECT_DEATH(ca_switchable_usable_size(header + at), "a context's header") << at;
     }
   }
 }
@@ -74,11 +78,25 @@ TEST_P(ContextMisuseDeathTest, TwoThreadsThatFreeABlockAreReportedWhenItIsTakenI
       "\\(0x[0-9a-f]+\\): ");
 }
 
+TEST_P(ContextMisuseDeathTest, WhoHoldsItAndAnotherThatFreeABlockAreReportedWhenItIsTakenIn) {
+  EXPECT_DEATH(
+      {
+        std::thread other([this] { ca_switchable_deallocate(block_); });
+        ca_switchable_deallocate(block_);
+        other.join();
+        ca_context_swap_out();
+        ca_context_swap_in(context_);
+      },
+      "\\(0x[0-9a-f]+\\): ");
+}
+
 TEST_P(ContextMisuseDeathTest, AReleasedSlotIsReported) {
   ca_context_swap_out();
   EXPECT_EQ(ca_context_destroy(context_), CA_CONTEXT_DONE);
   EXPECT_DEATH(ca_switchable_deallocate(block_), "its context was destroyed");
   EXPECT_DEATH(ca_switchable_deallocate(block_ + 64), "its context was destroyed");
+  EXPECT_DEATH(ca_switchable_reallocate(block_, 10, 16), "its context was destroyed");
+  EXPECT_DEATH(ca_switchable_usable_size(block_), "its context was destroyed");
   EXPECT_EQ(ca_context_swap_in(context_), CA_CONTEXT_GONE);
 }
 

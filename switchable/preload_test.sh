@@ -1,9 +1,12 @@
 #!/bin/bash
 # The preloaded library: what it exports and needs, and programs that run under it unchanged, with
-# the same output as under glibc alone. Usage: preload_test.sh LIBRARY THREADS_PROGRAM
+# the same output as under glibc alone.
+# Usage: preload_test.sh LIBRARY THREADS_PROGRAM KEEPING_PROGRAM KEEPING_FUNCTIONS_ARCHIVE
 set -eu
 library=$PWD/$1
 threads=$PWD/$2
+keeping=$PWD/$3
+keepers=$(nm --defined-only "$4" | awk '$2 == "T" {print $3}')
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/preload.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 cd "$work"
@@ -34,10 +37,11 @@ readelf -d "$library" | grep -q STATIC_TLS || fail "its thread state is not init
 exported=$(nm -D --defined-only "$library" | awk '$2 ~ /[A-Z]/ {print $3}' | sort)
 for name in malloc free calloc realloc reallocarray memalign aligned_alloc posix_memalign valloc pvalloc \
   malloc_usable_size malloc_trim free_sized free_aligned_sized _Znwm _ZdlPv ca_context_create ca_switchable_run dlopen \
-  __cxa_atexit; do
+  __cxa_atexit $keepers; do
   grep -qx "$name" <<<"$exported" || fail "$name is not exported"
 done
-! grep -vE '^(malloc|free|calloc|realloc|reallocarray|memalign|aligned_alloc|posix_memalign|valloc|pvalloc|malloc_usable_size|malloc_trim|free_sized|free_aligned_sized|_Z(nw|na|dl|da).*|dlopen|__cxa_atexit|ca_.*)$' <<<"$exported" ||
+! grep -vE '^(malloc|free|calloc|realloc|reallocarray|memalign|aligned_alloc|posix_memalign|valloc|pvalloc|malloc_usable_size|malloc_trim|free_sized|free_aligned_sized|_Z(nw|na|dl|da).*|dlopen|__cxa_atexit|ca_.*)$' <<<"$exported" |
+  grep -vxF "$keepers" ||
   fail "it exports more than it should"
 
 # The settings: each does what the table says, and what isn't one is reported.
@@ -51,6 +55,10 @@ run CONTEXT_ALLOCATOR_REPORT_SIGNAL=10 bash -c 'kill -10 $$' | grep -q '^context
 for bad in CURRENT=heap SAMPLE=often QUARANTINE=many QUARANTINE=4097 QUARANTINE= REPORT=xml REPORT_SIGNAL=9 REPORT_SIGNAL=-1; do
   run "CONTEXT_ALLOCATOR_$bad" true | grep -q "^context_allocator: CONTEXT_ALLOCATOR_$bad is ignored: " || fail "$bad is not reported"
 done
+[ "$(run CONTEXT_ALLOCATOR_QUARANTINES=2 true)" = \
+  "context_allocator: CONTEXT_ALLOCATOR_QUARANTINES=2 is ignored: there is no such variable" ] || fail "no misspelt name is reported"
+[ -z "$(run CONTEXT_ALLOCATOR_CURRENT=global CONTEXT_ALLOCATOR_GLOBAL_INITIALISERS=no CONTEXT_ALLOCATOR_GLOBAL_OBJECTS=libnone \
+  CONTEXT_ALLOCATOR_SAMPLE=1 CONTEXT_ALLOCATOR_QUARANTINE=2 true)" ] || fail "settings are reported"
 passed=$((passed + 4))
 
 same sqlite3 'sqlite3 :memory: "create table t(a integer primary key, b text);
@@ -75,4 +83,5 @@ same perl 'perl -e '"'"'my %h; for my $i (1..50000) { $h{"k$i"}=[$i,"v"x($i%50)]
 same xz 'seq 1 50000 > s; xz -T2 -k -6 s && xz -dc s.xz | cmp - s && echo equal'
 same sort 'seq 1 100000 | sort -R --random-source=/usr/bin/git > s; sort -n --parallel=2 s | sha1sum'
 same threads "$threads"
+same keeping "$keeping"
 echo "$passed programs and settings did as they should"
