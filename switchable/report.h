@@ -1,6 +1,8 @@
 /* switchable/report.h - every context and thread of the process: a snapshot, as text and as JSON.
  *
- * Cost        each walks over the slots that were ever used. What is counted costs the calls that
+ * Cost        each walks over the slots that were ever used: for each context that is alive the sums take
+ *             200 instructions, a line of text 2,200, an object of JSON 3,500 (callgrind), and the write.
+ *             What is counted costs the calls that
  *             are counted an addition to memory of their own thread.
  * Memory      none is allocated and no stdio is used: it can be asked for by a process whose memory is
  *             out, and from a signal handler.
