@@ -41,7 +41,7 @@ constexpr std::size_t kBlocks = 48;
 constexpr std::size_t kMembers = 6;  // In a family.
 constexpr std::size_t kQuarantine = 5;
 constexpr ca_contexts_settings kContexts = {
-    {{16 << 10, 40, 8}, {64 << 10, 24, 0}, {1 << 20, 24, 4}}, nullptr};
+    {{1 << 10, 40, 0}, {16 << 10, 40, 8}, {64 << 10, 24, 0}, {1 << 20, 24, 4}}, nullptr};
 
 std::uint64_t g_rounds = 2000;
 std::uint64_t g_seed = 1;
@@ -606,7 +606,7 @@ TEST(StressTest, ThreadsPassBlocksAndContextsAndNothingIsLost) {
   ASSERT_TRUE(ca_contexts_init(&kContexts));
   ASSERT_TRUE(ca_quarantine_set_capacity(kQuarantine));
   const std::size_t slots[] = {FreeSlots(100), FreeSlots(60 << 10), FreeSlots(900 << 10)};
-  ASSERT_EQ(slots[0], 88U);
+  ASSERT_EQ(slots[0], 128U);
   std::vector<std::unique_ptr<Worker>> workers(kThreads);
   std::vector<std::thread> threads;
   for (std::size_t i = 0; i < kThreads; ++i) {
