@@ -8,11 +8,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Invariant: the credit is CREDIT + what threads added - the revocations so far, or far below 0. A thread adds
- * one for each PARKS_A_CREDIT contexts that it parked unbiased for want of credit. Nothing becomes
- * biased unless there is credit: so there are no more revocations than CREDIT + such parks /
- * PARKS_A_CREDIT + what was biased when the credit was spent; besides those that come to nothing, as
- * the thread swapped it in at that very moment. */
+/* Invariant: the credit is CREDIT + what threads added - the revocations so far, or far below 0. A
+ * thread adds one for each PARKS_A_CREDIT contexts that it parked unbiased for want of credit.
+ * Nothing becomes biased unless there is credit: so there are no more revocations than CREDIT +
+ * such parks / PARKS_A_CREDIT + what was biased when the credit was spent; besides those that come
+ * to nothing, as the thread swapped it in at that very moment. */
 enum { CREDIT = 64, PARKS_A_CREDIT = 4096 };
 static const int64_t no_credit_ever = INT64_MIN / 2;
 

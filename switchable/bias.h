@@ -3,19 +3,19 @@
  * Idea        an exchange waits for all stores before it, and takes twice the time of all else that a
  *             swap does. Most contexts stay on one thread. So a thread that parks a context for the
  *             second time in a row leaves it biased to itself: `holder` names the generation and the
- *             thread. It swaps it in by saying so in a word of its own, `in` of its record, and looking
- *             whether it is still named; and out by clearing that word. Another thread that wants
- *             to hold it first revokes the bias: it replaces `holder`, has every running thread of
- *             the process execute a fence (membarrier), and looks at `in`.
- * Safety      Dekker's: each side writes its word and then reads the other's. The thread's own two may be
- *             reordered by the processor, but not across the other's fence, which falls before
- *             both, and then it sees that `holder` was replaced, or after its write, and then `in`
- *             is seen. `in` is the thread's and not the context's: a thread that is too late writes into
- *             nothing that may serve others by then. D. Dice, M. Moir, W. Scherer, "Quickly
- *             Reacquirable Locks", 2003; membarrier(2). bias.pml is a model of this.
+ *             thread. It swaps it in by saying so in a word of its own, `in` of its record, and
+ *             looking whether it is still named; and out by clearing that word. Another thread that
+ *             wants to hold it first revokes the bias: it replaces `holder`, has every running
+ *             thread of the process execute a fence (membarrier), and looks at `in`.
+ * Safety      Dekker's: each side writes its word and then reads the other's. The thread's own two
+ *             may be reordered by the processor, but not across the other's fence, which falls
+ *             before both, and then it sees that `holder` was replaced, or after its write, and
+ *             then `in` is seen. `in` is the thread's and not the context's: a thread that is too
+ *             late writes into nothing that may serve others by then. D. Dice, M. Moir, W. Scherer,
+ *             "Quickly Reacquirable Locks", 2003; membarrier(2). bias.pml is a model of this.
  * Progress    a thread takes its own context back from who is revoking its bias, at once. Who finds
- *             another revoking waits a moment, and then does it itself: the other may have vanished, in
- *             a child of fork().
+ *             another revoking waits a moment, and then does it itself: the other may have
+ *             vanished, in a child of fork().
  * Cost        revoking: a system call that interrupts every processor which runs a thread of the
  *             process, microseconds. Contexts that wander are not to pay that for ever: hence
  *             ca_bias_credit. Once for the process another, when its first thread gets a record: it
@@ -31,12 +31,13 @@
 #include "switchable/context_header.h"
 #include "switchable/thread_counts.h"
 
-/* The low three bits of `holder` where it is biased, or somebody is taking that away; addresses have 0
- * there, and generations are odd. Above are 12 bits of the thread's mark, and then of a bias the
- * generation, modulo 2^49, of a revocation its number, which no other has. */
+/* The low three bits of `holder` where it is biased, or somebody is taking that away; addresses
+ * have 0 there, and generations are odd. Above are 12 bits of the thread's mark, and then of a bias
+ * the generation, modulo 2^49, of a revocation its number, which no other has. */
 enum { CA_BIASED = 2, CA_REVOKING = 6, CA_BIAS_TAGS = 7, CA_BIAS_SHIFT = 15 };
 
-/* Begins biasing, if the system can. The mark of the thread that has the index'th record; 0: it has none. */
+/* Begins biasing, if the system can. The mark of the thread that has the index'th record; 0: it has
+ * none. */
 uint16_t ca_bias_mark(size_t index);
 
 static inline uintptr_t ca_biased_to(uint64_t generation, uint16_t mark) {
@@ -91,15 +92,16 @@ static inline void ca_hold_by_itself(ca_context_header *self, const ca_thread_st
   }
 }
 
-/* What biasing may cost yet: of revocations, see bias.c. Atomic, relaxed: a number, right for itself. Read
- * by who parks, and seldom written: a line of its own. */
+/* What biasing may cost yet: of revocations, see bias.c. Atomic, relaxed: a number, right for
+ * itself. Read by who parks, and seldom written: a line of its own. */
 extern int64_t ca_bias_credit __attribute__((visibility("hidden"), aligned(64)));
 
-/* Holds what `context` names, for `mark`, if it is parked and biased, to whomever. Else false: where it was
- * seen in another state just before, somebody held it meanwhile. */
+/* Holds what `context` names, for `mark`, if it is parked and biased, to whomever. Else false:
+ * where it was seen in another state just before, somebody held it meanwhile. */
 bool ca_hold_biased(ca_context context, const void *mark);
 
-/* What `holder` is to be when self is parked that this thread, with a mark, parked the last time too. */
+/* What `holder` is to be when self is parked that this thread, with a mark, parked the last time
+ * too. */
 uintptr_t ca_bias_for(const ca_context_header *self, ca_thread_state *state);
 
 /* Whether a `holder` that ca_is_biased() may be self's. */

@@ -92,8 +92,8 @@ static size_t budget_of(const ca_context_settings *settings, size_t overhead, bo
   return (is_heap ? ca_slots_largest() : default_slot_size) - overhead;
 }
 
-/* Of `least` bytes or more. All of the budget has to fit the largest slot: then what is left of it always
- * does. */
+/* Of `least` bytes or more. All of the budget has to fit the largest slot: then what is left of it
+ * always does. */
 static ca_context_header *obtain_slot(const ca_context_settings *settings, ca_context_kind kind,
                                       size_t overhead, bool is_heap, size_t least,
                                       size_t *slot_size) {
@@ -146,7 +146,8 @@ static void release_slot(ca_context_header *self) {
   ca_unpoison_defined(self, offsetof(ca_context_header, local));
 }
 
-/* A slot with its local allocator. What `first` fits may be too small for the kind: then a larger one. */
+/* A slot with its local allocator. What `first` fits may be too small for the kind: then a larger
+ * one. */
 static ca_context_result init_slot(const ca_context_settings *settings, ca_context_kind kind,
                                    bool is_heap, ca_context_header **begun) {
   const size_t overhead = overhead_of(settings, kind);
@@ -459,8 +460,8 @@ CA_COLD static ca_context_header *make_current_what_was(const ca_thread_state *s
   return ca_thread_state_resolve(state, current);
 }
 
-/* A locked instruction waits for all stores before it, and a swap that isn't by bias has one: hence no
- * store of what is there already, here and in leave(). */
+/* A locked instruction waits for all stores before it, and a swap that isn't by bias has one: hence
+ * no store of what is there already, here and in leave(). */
 static inline void install(ca_thread_state *state, ca_context_header *self) {
   if (CA_UNLIKELY(state->outside != state->current)) {
     state->outside = state->current;

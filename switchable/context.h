@@ -20,29 +20,29 @@
  *             within the context is used again by the last two.
  * Overhead    one header a slot, of CA_CONTEXT_OVERHEAD bytes or what the kind's own struct needs
  *             more, and 64 for a family budget; 16 bytes a used slot; a block costs its kind's.
- * Growth      with `first`, a context begins in a slot of the smallest class that holds so many bytes.
- *             That slot may be as small as CA_CONTEXT_LEAST_SLOT, so that many that wait share a page.
- *             Where it would refuse a request, it gets one more slot, an extension: at least twice as
- *             large as its last one, or large enough for all that its budget leaves, and for the
- *             request; of that as many bytes as the budget leaves, or where a family has less room for it and
- *             the slot is none of the largest, as that has. So there are at most CA_CONTEXT_CLASSES - 1 of
- *             them. A block lies in one slot, so that the budget can't all
- *             be one block. Where no such slot is idle, it is as over budget. Reset and destroy give
- *             the extensions back, O(1) each. Costs nobody else anything; a block in an extension is
- *             freed at the price of one more load, and where the kind isn't a bump, of a search among
- *             the slots of its context.
+ * Growth      with `first`, a context begins in a slot of the smallest class that holds so many
+ *             bytes. That slot may be as small as CA_CONTEXT_LEAST_SLOT, so that many that wait
+ *             share a page. Where it would refuse a request, it gets one more slot, an extension:
+ *             at least twice as large as its last one, or large enough for all that its budget
+ *             leaves, and for the request; of that as many bytes as the budget leaves, or where a
+ *             family has less room for it and the slot is none of the largest, as that has. So
+ *             there are at most CA_CONTEXT_CLASSES - 1 of them. A block lies in one slot, so that
+ *             the budget can't all be one block. Where no such slot is idle, it is as over budget.
+ *             Reset and destroy give the extensions back, O(1) each. Costs nobody else anything; a
+ *             block in an extension is freed at the price of one more load, and where the kind
+ *             isn't a bump, of a search among the slots of its context.
  * Families    the ranges of contexts, their budgets or with `first` what they have of them, count in
  *             the family budgets that they lie within: a context's own, if it has one, those of its
  *             ancestors, and that of the heap of the thread which made the root of their tree. They
  *             count in all of these from when they are got to the end, used or not, so that malloc
  *             asks nobody: of an orphan until its last block is freed, of a context in quarantine no
  *             longer. What would pass a family budget by a byte is not made there, nor handed there,
- *             nor grows there; the contexts that are there go on with what they have. Where they count
- *             doesn't depend on the thread that they run on, and is changed by ca_context_set_parent()
- *             alone. A family budget that ends before what counts in it, as that of a thread's heap
- *             may, or one with orphans, goes on until that ends, and its slot is taken until then.
- *             Costs create and destroy an addition for each of these budgets, under one lock of the
- *             process; nothing where there is none.
+ *             nor grows there; the contexts that are there go on with what they have. Where they
+ *             count doesn't depend on the thread that they run on, and is changed by
+ *             ca_context_set_parent() alone. A family budget that ends before what counts in it, as
+ *             that of a thread's heap may, or one with orphans, goes on until that ends, and its
+ *             slot is taken until then. Costs create and destroy an addition for each of these
+ *             budgets, under one lock of the process; nothing where there is none.
  * Holding     a context is held by the thread that it is swapped in on, and by nobody while it is
  *             parked. It may be created on one thread, swapped in on another, destroyed on a third.
  *             A process that comes to forbid itself membarrier, by a seccomp filter, does so
@@ -119,21 +119,21 @@ typedef enum ca_over_budget {
   CA_OVER_BUDGET_ASK = 2,    /* `exhausted` is called, and while it says so it is tried again. */
 } ca_over_budget;
 
-/* Runs with the context swapped in, on its thread. It may allocate, free blocks other than one that is
- * being resized, and destroy other contexts. It may switch, and come back on another thread: to return
- * without its context swapped in is a misuse, and reported. Its own context is not reset meanwhile, nor
- * destroyed while it is swapped in: HELD. Not called again for what it allocates itself, nor for who
- * resizes a block of the context while it is parked. Also called, with its budget for a size, where a
- * child that is created while this context is swapped in finds no room in a family. Must not throw.
- * Returns whether to try again. */
+/* Runs with the context swapped in, on its thread. It may allocate, free blocks other than one that
+ * is being resized, and destroy other contexts. It may switch, and come back on another thread: to
+ * return without its context swapped in is a misuse, and reported. Its own context is not reset
+ * meanwhile, nor destroyed while it is swapped in: HELD. Not called again for what it allocates
+ * itself, nor for who resizes a block of the context while it is parked. Also called, with its
+ * budget for a size, where a child that is created while this context is swapped in finds no room
+ * in a family. Must not throw. Returns whether to try again. */
 typedef bool ca_context_exhausted(void *argument, size_t size);
 
 /* Returns whether it succeeded; what remains to be done is done in either case. Runs on the thread
  * that resets or destroys, with that thread's current, or if its own context is swapped in here, with
- * what is current outside; must not throw. It may allocate, free and resize blocks, also its context's,
- * and use other contexts; its own, and those that are reset or destroyed with it and have not gone
- * yet, are refused as HELD. What it leaves swapped in stays so, but if its own context is swapped in
- * here, that comes back and the other is parked. */
+ * what is current outside; must not throw. It may allocate, free and resize blocks, also its
+ * context's, and use other contexts; its own, and those that are reset or destroyed with it and
+ * have not gone yet, are refused as HELD. What it leaves swapped in stays so, but if its own
+ * context is swapped in here, that comes back and the other is parked. */
 typedef bool ca_context_cleanup_callback(void *argument);
 
 /* The caller's, often in the context's own memory; written by this library while it is registered.
@@ -151,11 +151,11 @@ enum {
   CA_CONTEXT_LEAST_SLOT = 512
 };
 
-/* Slots of one size. Those smaller than a page lie densely, so that a page serves several contexts: it is
- * present once one of them is used, and goes back to the operating system by ca_contexts_trim() alone,
- * once all of them are idle. A kind whose own struct and records don't fit such a slot, as those of
- * trees, begins in the next larger class; and so does a context that may end in quarantine, which takes
- * whole pages. */
+/* Slots of one size. Those smaller than a page lie densely, so that a page serves several contexts:
+ * it is present once one of them is used, and goes back to the operating system by
+ * ca_contexts_trim() alone, once all of them are idle. A kind whose own struct and records don't
+ * fit such a slot, as those of trees, begins in the next larger class; and so does a context that
+ * may end in quarantine, which takes whole pages. */
 typedef struct ca_context_class {
   size_t slot_size; /* A power of two, CA_CONTEXT_LEAST_SLOT or more. */
   size_t slots;     /* How many: address space only, until they are used. */
@@ -236,8 +236,8 @@ typedef struct ca_context_counts {
  * done, not undone. */
 bool ca_contexts_init(const ca_contexts_settings *settings);
 
-/* Gives the pages of idle slots back to the operating system. Returns the bytes given back. O(slots given
- * back), and of classes smaller than a page O(slots ever used), whose idle slots serve nobody
+/* Gives the pages of idle slots back to the operating system. Returns the bytes given back. O(slots
+ * given back), and of classes smaller than a page O(slots ever used), whose idle slots serve nobody
  * meanwhile: a context that is made then begins in a larger class, or is refused. */
 size_t ca_contexts_trim(void);
 
@@ -246,8 +246,8 @@ size_t ca_contexts_trim(void);
 ca_context ca_context_create(const ca_context_settings *settings);
 
 /* The same, by its result, into *context:
- *   OUT_OF_RANGE  a setting is out of range, or the budget is larger than the largest slot holds or, as
- *                 the reserve, too small for its kind: it will always be refused;
+ *   OUT_OF_RANGE  a setting is out of range, or the budget is larger than the largest slot holds,
+ *                 or, as the reserve may be, too small for its kind: it will always be refused;
  *   NO_SLOT       all slots that could hold it, what it begins with or its reserve are taken, or the
  *                 address space for them can't be had: until others are destroyed;
  *   GONE, HELD    the parent is gone, or held elsewhere;
@@ -264,13 +264,13 @@ ca_context_result ca_context_swap_in(ca_context context);
 ca_context ca_context_swap_out(void);
 
 /* Runs its cleanup callbacks and forgets every block; its descendants first. Requires, else HELD,
- * that it is parked or swapped in on this thread with no `exhausted` running, and that its descendants
- * are parked. O(1) for each. */
+ * that it is parked or swapped in on this thread with no `exhausted` running, and that its
+ * descendants are parked. O(1) for each. */
 ca_context_result ca_context_reset(ca_context context);
 
 /* Ends the context and its descendants, each as its settings say; their cleanup callbacks run first.
- * HELD if one of them is swapped in, also on this thread: a coroutine can't destroy the ground that it
- * stands on. LIVE if one of them refuses. */
+ * HELD if one of them is swapped in, also on this thread: a coroutine can't destroy the ground that
+ * it stands on. LIVE if one of them refuses. */
 ca_context_result ca_context_destroy(ca_context context);
 
 /* Whether the reserve of a context serves. */
@@ -306,8 +306,8 @@ ca_context_counts ca_context_count(ca_context context);
  * no further once visitor returns false. Requires, else HELD, that it is parked or swapped in on
  * this thread. What others freed is taken in before. The visitor runs with what is current outside
  * the context, and may do what a cleanup callback may: the block that it frees or resizes may also be
- * the one that it is shown. DAMAGED where a block was written past its end, so that the next one isn't found.
- * O(blocks handed out). */
+ * the one that it is shown. DAMAGED where a block was written past its end, so that the next one
+ * isn't found. O(blocks handed out). */
 ca_context_result ca_context_walk(ca_context context, ca_block_visitor *visitor, void *argument);
 
 /* Whether the context's invariants hold. O(1); requires that it is parked or held here. False if it

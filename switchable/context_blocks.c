@@ -172,8 +172,8 @@ static __attribute__((noinline)) void deallocate_for_owner(ca_context_header *sl
   push_foreign(self, ptr, call);
 }
 
-/* What this thread holds is alive, and no extension. The rest is a call in tail position, so that this
- * needs no stack frame. */
+/* What this thread holds is alive, and no extension. The rest is a call in tail position, so that
+ * this needs no stack frame. */
 void ca_context_header_deallocate(ca_context_header *slot, void *ptr, size_t size,
                                   const char *call) {
   if (CA_LIKELY(ca_is_held_here(slot, ca_thread_state_get()) && !is_in_header(slot, ptr))) {

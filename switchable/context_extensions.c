@@ -225,9 +225,9 @@ CA_COLD static bool extend_from(ca_context_header *self, size_t least, size_t mo
   }
 }
 
-/* Where the families have less room than the budget leaves: with what they have. Always a larger slot, and
- * never one of the largest, or there would be more and more small ones: one of the largest is for all
- * that the budget leaves, and so the last. */
+/* Where the families have less room than the budget leaves: with what they have. Always a larger
+ * slot, and never one of the largest, or there would be more and more small ones: one of the
+ * largest is for all that the budget leaves, and so the last. */
 CA_COLD static bool extend_within_room(ca_context_header *self, size_t room, size_t size,
                                        size_t align) {
   const size_t least = larger(size + self->overhead, twice_the_last(self));

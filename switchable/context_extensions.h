@@ -10,9 +10,9 @@
  *             stay where they are, as others may measure them meanwhile.
  * Reserve     of a bit set or trees it is an extension, too, the oldest one, which is there from the
  *             beginning, stays when the context is reset, and serves only while the reserve is open.
- * Bound       CA_CONTEXT_CLASSES - 1 of them besides: each but the last is of a larger class than what
- *             was before it, and none but the last is of the largest class, which holds all of a
- *             budget.
+ * Bound       CA_CONTEXT_CLASSES - 1 of them besides: each but the last is of a larger class than
+ *             what was before it, and none but the last is of the largest class, which holds all of
+ *             a budget.
  * Threads     only the holder extends, and gives back.
  *
  * Private to //switchable.
@@ -45,12 +45,13 @@ static inline size_t ca_context_ranges_size(const ca_context_header *self) {
 }
 
 /* Adds an extension in which a block of this size and alignment finds room. False, and nothing
- * changed, if the budget leaves none, if no slot that could do is idle, or if a family has no room for
- * it. Requires that the caller holds self, as do the others. O(1), but for what a new allocator of its kind costs. */
+ * changed, if the budget leaves none, if no slot that could do is idle, or if a family has no room
+ * for it. Requires that the caller holds self, as do the others. O(1), but for what a new allocator
+ * of its kind costs. */
 bool ca_context_extend(ca_context_header *self, size_t size, size_t align);
 
-/* Adds the reserve of a context that is not a bump, and has no extension yet. OUT_OF_RANGE, and nothing
- * changed, if it is too small for its kind; NO_SLOT, if none is idle. */
+/* Adds the reserve of a context that is not a bump, and has no extension yet. OUT_OF_RANGE, and
+ * nothing changed, if it is too small for its kind; NO_SLOT, if none is idle. */
 ca_context_result ca_context_add_reserve(ca_context_header *self, size_t reserve);
 
 /* Takes off the newest extension, with all of its blocks, and returns its slot, which is the

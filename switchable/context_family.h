@@ -1,16 +1,17 @@
 /* switchable/context_family.h - what a context and all of its descendants may take together.
  *
- * Idea        a context with a family budget has a ca_family, at the end of its header. Bytes count there
- *             from when a range for blocks is obtained until it is given up, not as blocks come and go:
- *             in the nearest family and in all above it, or if one has no room in none. Where that is,
- *             is settled when a context is made or handed to another parent.
+ * Idea        a context with a family budget has a ca_family, at the end of its header. Bytes count
+ *             there from when a range for blocks is obtained until it is given up, not as blocks
+ *             come and go: in the nearest family and in all above it, or if one has no room in
+ *             none. Where that is, is settled when a context is made or handed to another parent.
  * Life        a family may have to outlive its context: what an orphaned descendant takes goes on
  *             counting, and a thread's heap ends before what was made on its thread. Then the slot of
  *             its context stays out, and who gives back the last byte gives back the slot.
  * Cost        O(families above), under one lock of the process; where no family counts, a comparison
  *             with NULL.
  * Threads     the lock is taken within those of context_tree.c and quarantine.c. A context's family
- *             changes only under the locks of the tree and of the families: either will do to read it.
+ *             changes only under the locks of the tree and of the families: either will do to read
+ *             it.
  *
  * Private to //switchable.
  */
@@ -81,7 +82,8 @@ static inline bool ca_family_join(ca_context_header *self, ca_family *above) {
 
 /* Has self and its descendants count in `above` instead. False, and nothing has changed, if there is
  * no room. What orphaned descendants take stays where it is, unless it counts in a family that moves.
- * Requires the lock of the tree, and that `above` stays. O(descendants), or O(1) if it is the same. */
+ * Requires the lock of the tree, and that `above` stays. O(descendants), or O(1) if it is the same.
+ * */
 bool ca_family_move(ca_context_header *self, ca_family *above);
 
 /* Gives back all that self has taken, before its slot is. Of a context that is closed, and in no

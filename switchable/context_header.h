@@ -29,9 +29,9 @@ enum { CA_QUICK_SIZES = 1023 };
  *  - quick_sizes isn't 0 only if `local` is a bump that records sizes;
  *  - deallocations <= allocations, taken_in <= deallocations;
  *  - holder is the generation (parked), the address of the state of the thread that has it swapped
- *    in, or of this header itself (being reset, destroyed or resized into, or orphaned), or it is biased
- *    to a thread, which has it swapped in if its record's `in` is this header, else it is parked
- *    (bias.h);
+ *    in, or of this header itself (being reset, destroyed or resized into, or orphaned), or it is
+ *    biased to a thread, which has it swapped in if its record's `in` is this header, else it is
+ *    parked (bias.h);
  *  - foreign is NULL, a block of one of its slots, or CA_FOREIGN_ORPHANED;
  *  - its extensions, at most CA_CONTEXT_CLASSES, say that they extend it, and the ranges of all
  *    of its slots (context_extensions.h) are not larger than the budget together;
@@ -39,13 +39,13 @@ enum { CA_QUICK_SIZES = 1023 };
  *  - with a reserve, the first slot's bump ends at `end`, or if the reserve is shut before it or with
  *    the last block that was handed out of it;
  *  - the children of a context are the contexts whose parent it is, linked by next and previous;
- *  - family is its own, if has_family says that there is one, else where its parent's bytes count, and
+ *  - family is its own, if has_family says that there is one, else where its parent's bytes count,
+ *  and
  *    without a parent that of a thread's heap or NULL; taken is what context_family.h says.
  * While generation == 0, no context lives here. An extension's header is one of these; of its members
- * only slot_size, overhead, budget (what the context's leaves), is_reserve, extension, extends, family
- * (NULL) and local mean something.
- * All but foreign, outstanding and holder are written by the holder only, and the links of the tree
- * by who has its lock as well (context_tree.c). */
+ * only slot_size, overhead, budget (what the context's leaves), is_reserve, extension, extends,
+ * family (NULL) and local mean something. All but foreign, outstanding and holder are written by
+ * the holder only, and the links of the tree by who has its lock as well (context_tree.c). */
 typedef struct ca_context_header {
   ca_allocator *allocator;
   size_t slot_size;
@@ -92,8 +92,8 @@ typedef struct ca_context_header {
   ca_context_allocator local; /* Last: cut to what its kind needs. */
 } ca_context_header;
 
-/* The header of the slot that ptr lies in: of a context, of an extension, or of neither any more. NULL
- * if ptr lies in none: any ptr. */
+/* The header of the slot that ptr lies in: of a context, of an extension, or of neither any more.
+ * NULL if ptr lies in none: any ptr. */
 ca_context_header *ca_context_header_find(const void *ptr);
 
 /* The bounds of all slots: a cheap first test, written once before the first context exists. */
@@ -110,8 +110,9 @@ static inline ca_context_header *ca_context_header_of(const void *ptr) {
 /* Requires that this thread holds self. */
 ca_block ca_context_header_allocate(ca_context_header *self, size_t size, size_t align);
 
-/* The common cases of malloc and free, inline: a block aligned to 16, or NULL if the above must be asked;
- * whether ptr was a live block of self, and its life is ended. Require that this thread holds self. */
+/* The common cases of malloc and free, inline: a block aligned to 16, or NULL if the above must be
+ * asked; whether ptr was a live block of self, and its life is ended. Require that this thread
+ * holds self. */
 static inline void *ca_context_header_allocate_quickly(ca_context_header *self, size_t size) {
   if (CA_UNLIKELY(size - 1 >= self->quick_sizes)) { /* 0 isn't quick. */
     return NULL;
@@ -158,8 +159,8 @@ size_t ca_context_header_usable_size(ca_context_header *slot, const void *ptr, c
 /* Makes a context for the calling thread itself. NULL as ca_context_create() says. */
 ca_context_header *ca_context_header_create(const ca_context_settings *settings);
 
-/* Whether `exhausted` was asked, and says that it is worth another try. It isn't asked of a context that
- * this thread doesn't have swapped in, nor while it runs. */
+/* Whether `exhausted` was asked, and says that it is worth another try. It isn't asked of a context
+ * that this thread doesn't have swapped in, nor while it runs. */
 bool ca_context_header_ask(ca_context_header *self, size_t size);
 
 /* Fills in *counts, of a context that is alive. */

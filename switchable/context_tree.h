@@ -15,8 +15,8 @@ static inline bool ca_context_is_related(const ca_context_header *self) {
          __atomic_load_n(&self->first_child, __ATOMIC_ACQUIRE) != NULL;
 }
 
-/* Makes self, which the caller holds and which has no parent, a child of `parent`. GONE or HELD if that
- * is; OVER_BUDGET if a family budget has no room, also not after the parent was asked. */
+/* Makes self, which the caller holds and which has no parent, a child of `parent`. GONE or HELD if
+ * that is; OVER_BUDGET if a family budget has no room, also not after the parent was asked. */
 ca_context_result ca_context_tree_link(ca_context_header *self, ca_context parent);
 
 /* ca_context_destroy() of a context that the caller holds: it is let go of if that is refused. */

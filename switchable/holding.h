@@ -9,8 +9,9 @@
 #include "switchable/context_header.h"
 
 /* `holder` is the generation while the context is parked, unless it is biased: one exchange from the
- * handle's generation to the caller's mark tells that it is the right context, that nobody holds it, and
- * holds it. It acquires, and pairs with the release in ca_let_go(): what the last holder did is seen.
+ * handle's generation to the caller's mark tells that it is the right context, that nobody holds
+ * it, and holds it. It acquires, and pairs with the release in ca_let_go(): what the last holder
+ * did is seen.
  */
 static inline bool ca_hold_unbiased(ca_context context, const void *mark) {
   uintptr_t parked = (uintptr_t)context.generation;

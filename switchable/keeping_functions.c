@@ -1,9 +1,9 @@
 /* Functions of libc that keep what they allocate, run with the global allocator current:
  * kept_by_libc.h says why.
  *
- * Each stands in front of libc's own, which it calls. They come by the names that programs and libraries
- * link to: what libc calls within itself is covered by who called libc. Apart from malloc, since a fully
- * static program has no next one to call. */
+ * Each stands in front of libc's own, which it calls. They come by the names that programs and
+ * libraries link to: what libc calls within itself is covered by who called libc. Apart from
+ * malloc, since a fully static program has no next one to call. */
 #undef _FORTIFY_SOURCE /* Which defines some of them inline. */
 #define _GNU_SOURCE
 #define _LARGEFILE64_SOURCE
@@ -66,8 +66,8 @@ static void *next_of(const char *name, void **found) {
   return symbol;
 }
 
-/* Declares `next`, libc's own function of that name, and what makes the global allocator current until the
- * end of the scope. */
+/* Declares `next`, libc's own function of that name, and what makes the global allocator current
+ * until the end of the scope. */
 #define GLOBALLY(type, name, parameters)                                                   \
   typedef type(next_function) parameters;                                                  \
   static void *found;                                                                      \

@@ -1,5 +1,6 @@
-/* switchable/keeping_program.c - a program that is not linked with the library, for preload_test.sh: has
- * libc keep things, in a context where the library is preloaded, and uses them after that has gone. */
+/* switchable/keeping_program.c - a program that is not linked with the library, for
+ * preload_test.sh: has libc keep things, in a context where the library is preloaded, and uses them
+ * after that has gone. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>

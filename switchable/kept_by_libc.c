@@ -93,7 +93,8 @@ static void *next_of(const char *name, void **found) {
   return symbol;
 }
 
-/* Nobody else's code runs between the two. A heap that was promised comes now, or it would be left again. */
+/* Nobody else's code runs between the two. A heap that was promised comes now, or it would be left
+ * again. */
 static struct ca_context_header *exchange_current(struct ca_context_header *current) {
   ca_thread_state *const state = ca_thread_state_get();
   struct ca_context_header *const before = ca_thread_current(state);

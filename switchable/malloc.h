@@ -11,9 +11,9 @@
  * Whose      an allocation is served by who is current in the calling thread (switchable.h); a
  *            deallocation or a resize goes to the owner of the address. What belongs to no context
  *            is glibc's, and so are all other functions of <malloc.h>.
- *            What libc and the dynamic linker allocate to keep is global: kept_by_libc.h. The preloaded
- *            library stands in front of functions of libc for that; a dynamically linked program has
- *            them by //switchable:keeping_functions.
+ *            What libc and the dynamic linker allocate to keep is global: kept_by_libc.h. The
+ *            preloaded library stands in front of functions of libc for that; a dynamically linked
+ *            program has them by //switchable:keeping_functions.
  * Errors     as the manual pages of glibc 2.36 say: NULL and ENOMEM when there is no memory, or when
  *            size is above PTRDIFF_MAX or a product overflows; EINVAL for an alignment that is not a
  *            power of two (posix_memalign: returned, errno left alone, and the alignment must be a

@@ -1,11 +1,11 @@
 /* switchable/report.h - every context and thread of the process: a snapshot, as text and as JSON.
  *
- * Cost        each walks over the slots that were ever used: for each context that is alive the sums take
- *             200 instructions, a line of text 2,200, an object of JSON 3,500 (callgrind), and the write.
- *             What is counted costs the calls that
- *             are counted an addition to memory of their own thread.
- * Memory      none is allocated and no stdio is used: it can be asked for by a process whose memory is
- *             out, and from a signal handler.
+ * Cost        each walks over the slots that were ever used: for each context that is alive the
+ *             sums take 200 instructions, a line of text 2,200, an object of JSON 3,500
+ *             (callgrind), and the write. What is counted costs the calls that are counted an
+ *             addition to memory of their own thread.
+ * Memory      none is allocated and no stdio is used: it can be asked for by a process whose memory
+ *             is out, and from a signal handler.
  * Threads     any function from any thread, while others run: each context is as it is at the moment
  *             it is looked at, and those made or destroyed meanwhile may be missed.
  */
@@ -22,9 +22,9 @@
 extern "C" {
 #endif
 
-/* counts->allocations - counts->deallocations blocks are live. It may allocate, free, switch, and make,
- * reset and destroy contexts: also the one that it is shown, which nobody holds for it. What it makes may
- * be shown to it or not. */
+/* counts->allocations - counts->deallocations blocks are live. It may allocate, free, switch, and
+ * make, reset and destroy contexts: also the one that it is shown, which nobody holds for it. What
+ * it makes may be shown to it or not. */
 typedef void ca_contexts_visitor(void *argument, ca_context context,
                                  const ca_context_counts *counts);
 

@@ -41,8 +41,8 @@ static struct {
 
 static pthread_mutex_t init_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* If not said otherwise, a context touches a few pages of its slot: where the system prefers huge ones,
- * the first touch would cost 2 MiB. */
+/* If not said otherwise, a context touches a few pages of its slot: where the system prefers huge
+ * ones, the first touch would cost 2 MiB. */
 static const ca_memory_map_huge_pages no_huge_pages = CA_MEMORY_MAP_HUGE_NEVER;
 
 /* Where the address space is limited, as few as 1/8 of the slots will do. */
@@ -81,8 +81,8 @@ static bool settings_are_sane(const ca_contexts_settings *settings) {
   return settings->classes[0].slot_size != 0;
 }
 
-/* Called before the first use of a slot, and again when its pages went back: then it lies before `end`.
- * Pages of slots that are in use are unharmed, so it doesn't matter who comes twice. */
+/* Called before the first use of a slot, and again when its pages went back: then it lies before
+ * `end`. Pages of slots that are in use are unharmed, so it doesn't matter who comes twice. */
 static void make_present_ahead(void *slot, size_t slot_size, void *argument) {
   const size_t class = (size_t)(uintptr_t)argument;
   ahead *const self = &slots.aheads[class];

@@ -28,8 +28,8 @@ typedef enum ca_thread_event {
 
 enum { CA_THREAD_EVENTS = 7, CA_THREAD_RECORDS = 4096 };
 
-/* All members are atomic, and but `in` relaxed: numbers, of which each is right for itself. The first line
- * is written by the thread that has the record. */
+/* All members are atomic, and but `in` relaxed: numbers, of which each is right for itself. The
+ * first line is written by the thread that has the record. */
 typedef struct ca_thread_record {
   uint64_t counts[CA_THREAD_EVENTS]; /* Never fall. */
   struct ca_context_header *in;      /* What the thread holds by bias: bias.h. Or NULL. */

@@ -8,9 +8,9 @@
  * Overhead    the family's.
  * Alignment   up to 16 by malloc itself; above by aligned_alloc, where the family has it.
  * Errors      none iff the family returns NULL, for sizes and alignments above PTRDIFF_MAX without
- *             asking it. errno is kept, whatever the family does to it (usable_size must not). In place a block grows
- *             within its usable size only; where it may move, realloc moves it (alignments up to
- *             16).
+ *             asking it. errno is kept, whatever the family does to it (usable_size must not). In
+ *             place a block grows within its usable size only; where it may move, realloc moves it
+ *             (alignments up to 16).
  * Ownership   the table must outlive the allocator. Blocks belong to the family: they may be freed
  *             by its free(), and what its malloc() made may be deallocated here.
  * Threads     as the family; libc's may be used by every thread.

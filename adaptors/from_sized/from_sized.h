@@ -9,8 +9,8 @@
  * Overhead    theirs.
  * Alignment   theirs, up to most_align.
  * Errors      none iff they return NULL, and for sizes above PTRDIFF_MAX and alignments above
- *             most_align without asking them. errno is kept, whatever they do to it (usable_size and owns
- *             must not).
+ *             most_align without asking them. errno is kept, whatever they do to it (usable_size
+ *             and owns must not).
  * Ownership   table and context must outlive the allocator.
  * Threads     as the functions.
  */

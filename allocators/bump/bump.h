@@ -111,8 +111,8 @@ static inline void ca_bump_deallocate(ca_bump *self, void *ptr, size_t size) {
 
 /* Has the range end elsewhere from now on, but not before what was handed out. Requires `end`
  * inside the range that init was given, and with sizes recorded a multiple of 16 before that range's
- * own end. What is behind it stays poisoned, and where the range is the caller's, after destroy() too:
- * for the caller to unpoison. */
+ * own end. What is behind it stays poisoned, and where the range is the caller's, after destroy()
+ * too: for the caller to unpoison. */
 static inline void ca_bump_move_end(ca_bump *self, char *end) {
   __atomic_store_n(&self->end, end < self->cursor ? self->cursor : end, __ATOMIC_RELAXED);
 }

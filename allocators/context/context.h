@@ -1,11 +1,11 @@
 /* allocators/context/context.h - one of the local allocators, chosen when it's set up.
  *
- * Idea        a tagged union of the local allocators in a struct of fixed size, so that the storage of
- *             a coroutine's allocator doesn't depend on the kind, and a context can be set up again
- *             as another kind. The interface of a context is the chosen allocator's own: its table,
- *             no layer between; a call costs that allocator's, through one indirect call.
- *             What lives shortly is bumped and forgotten whole; what lives for a while and comes and
- *             goes in similar sizes gets a bit set; what lives long and varies, trees.
+ * Idea        a tagged union of the local allocators in a struct of fixed size, so that the storage
+ *             of a coroutine's allocator doesn't depend on the kind, and a context can be set up
+ *             again as another kind. The interface of a context is the chosen allocator's own: its
+ *             table, no layer between; a call costs that allocator's, through one indirect call.
+ *             What lives shortly is bumped and forgotten whole; what lives for a while and comes
+ *             and goes in similar sizes gets a bit set; what lives long and varies, trees.
  * Cost, Overhead, Alignment, Errors, Misuse
  *             the kind's: see bump.h, bit_set.h and multiple_binary_search_tree.h. Reset is O(1) in
  *             each.
@@ -110,8 +110,8 @@ static inline ca_context_kind ca_context_allocator_kind(const ca_context_allocat
   return self->kind;
 }
 
-/* Whether the invariant holds: that of the kind, which the interface's own check tests alone, and that
- * the interface is this kind's. O(n) as the kind's. */
+/* Whether the invariant holds: that of the kind, which the interface's own check tests alone, and
+ * that the interface is this kind's. O(n) as the kind's. */
 bool ca_context_allocator_check(const ca_context_allocator *self);
 
 /* What can be derived at no cost to the calls. */

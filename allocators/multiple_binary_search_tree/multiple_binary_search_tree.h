@@ -35,9 +35,9 @@
  * Limits      a region of up to 32 GiB, marks included: of a larger one only that much is used.
  * Ownership   the source must outlive the allocator; destroy() returns the region to it.
  * Threads     not thread-safe.
- * Statistics  live bytes, as rounded, and how far the region was needed, derived in O(1); live blocks,
- *             where sizes are recorded, by their marks. The most that was live at once would cost
- *             every call: see adaptors/tracking.
+ * Statistics  live bytes, as rounded, and how far the region was needed, derived in O(1); live
+ *             blocks, where sizes are recorded, by their marks. The most that was live at once
+ *             would cost every call: see adaptors/tracking.
  * Source      address-ordered fits as surveyed in P. R. Wilson et al.,
  *             "Dynamic storage allocation: a survey and critical review", IWMM 1995; the classes and
  *             the mask as in M. Masmano et al., "TLSF: a new dynamic memory allocator for real-time

@@ -12,8 +12,8 @@
  *   place   next slot's index + 1; 0: none    depth: 1 at the bottom
  *
  * A place of depth 0 is on no stack: PLACE_OUT, or PLACE_NONE (never used, or in the hands of a
- * release or trim); nor is one of depth DEPTH_TAKEN, which no stack has (in the hands of a trim of small
- * slots). Functions here call index + 1 a slot's number; 0 is no slot. */
+ * release or trim); nor is one of depth DEPTH_TAKEN, which no stack has (in the hands of a trim of
+ * small slots). Functions here call index + 1 a slot's number; 0 is no slot. */
 #define PLACE_NONE ((uint64_t)0)
 #define PLACE_OUT ((uint64_t)UINT32_MAX)
 #define DEPTH_TAKEN UINT32_MAX
@@ -175,9 +175,9 @@ void ca_arena_release(ca_arena *self, void *slot) {
 
 static size_t page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
-/* A trim of small slots takes the idle ones off their stacks, gives back the pages that these fill, and
- * puts them on the stacks again. In between their places name it, so that it knows its own from those
- * that another trim has. */
+/* A trim of small slots takes the idle ones off their stacks, gives back the pages that these fill,
+ * and puts them on the stacks again. In between their places name it, so that it knows its own from
+ * those that another trim has. */
 static uint64_t taken_place(uint32_t trim) { return make_word(trim, DEPTH_TAKEN); }
 static uint64_t given_place(uint32_t trim) { return make_word(trim + 1, DEPTH_TAKEN); }
 

@@ -39,9 +39,9 @@
 extern "C" {
 #endif
 
-/* Called on a slot that holds nothing of an earlier use: before its first use, and before the next one
- * after its memory went back to the operating system. May be called by several threads at once, for
- * different slots, and while others use the rest of its page. */
+/* Called on a slot that holds nothing of an earlier use: before its first use, and before the next
+ * one after its memory went back to the operating system. May be called by several threads at once,
+ * for different slots, and while others use the rest of its page. */
 typedef void ca_arena_initialise(void *slot, size_t slot_size, void *argument);
 
 /* What the tools that watch memory can tell apart (base/poison.h), and any block's alignment. */

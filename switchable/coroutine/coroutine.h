@@ -227,9 +227,9 @@ static inline void ca_coroutine_destroy(ca_coroutine *self) {
 
 /* Coroutines with stacks. */
 
-/* Call it right before the switch from one to the other. Unless it returns CA_CONTEXT_DONE, nothing has
- * changed and there must be no switch: CA_CONTEXT_GONE if the context of `to` was destroyed, or if
- * it counts on a thread's heap and this thread has none; CA_CONTEXT_HELD if it is swapped in
+/* Call it right before the switch from one to the other. Unless it returns CA_CONTEXT_DONE, nothing
+ * has changed and there must be no switch: CA_CONTEXT_GONE if the context of `to` was destroyed, or
+ * if it counts on a thread's heap and this thread has none; CA_CONTEXT_HELD if it is swapped in
  * elsewhere. From here to the switch and from the switch to ca_coroutine_arrive(), call only what
  * ThreadSanitizer doesn't see, or what is called on every such way. */
 CA_COROUTINE_INLINE ca_context_result ca_coroutine_leave(ca_coroutine *from, ca_coroutine *to) {
@@ -241,8 +241,8 @@ CA_COROUTINE_INLINE ca_context_result ca_coroutine_leave(ca_coroutine *from, ca_
   return result;
 }
 
-/* The same for the last switch away from `from`, whose function is the first one on its stack: it must
- * not be resumed, and its record stays until `to` has arrived. */
+/* The same for the last switch away from `from`, whose function is the first one on its stack: it
+ * must not be resumed, and its record stays until `to` has arrived. */
 CA_COROUTINE_INLINE ca_context_result ca_coroutine_leave_forever(ca_coroutine *from,
                                                                  ca_coroutine *to) {
   CA_ASSERT(((from->carries ^ to->carries) & ~(unsigned)CA_CARRY_ERRNO) == 0);
