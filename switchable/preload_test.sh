@@ -1,7 +1,8 @@
 #!/bin/bash
 # The preloaded library: what it exports and needs, and programs that run under it unchanged, with
 # the same output as under glibc alone.
-# Usage: preload_test.sh LIBRARY THREADS_PROGRAM KEEPING_PROGRAM KEEPING_FUNCTIONS_ARCHIVE
+# Usage: preload_test.sh LIBRARY THREADS_PROGRAM KEEPING_PROGRAM KEEPING_FUNCTIONS_ARCHIVE...
+# Of the archives, which are the same functions compiled twice in an optimised build, the first one is read.
 set -eu
 library=$PWD/$1
 threads=$PWD/$2
