@@ -273,7 +273,7 @@ static ca_context_result create(const ca_context_settings *settings, ca_thread_s
     return CA_CONTEXT_OUT_OF_RANGE;
   }
   const ca_context_kind kind = kind_of(settings, heap_of != NULL);
-  ca_context_header *self;
+  ca_context_header *self = NULL;
   const ca_context_result begun = begin(settings, kind, heap_of != NULL, &self);
   if (CA_UNLIKELY(begun != CA_CONTEXT_DONE)) {
     return begun;
@@ -317,7 +317,7 @@ void ca_context_header_end(ca_context_header *self) {
 }
 
 ca_context_header *ca_context_header_create(const ca_context_settings *settings) {
-  ca_context_header *self;
+  ca_context_header *self = NULL;
   if (create(settings, ca_thread_state_get(), &self) != CA_CONTEXT_DONE) {
     return NULL;
   }
@@ -341,7 +341,7 @@ static inline __attribute__((always_inline)) ca_context_result join(
 
 static inline ca_context_result try_create(const ca_context_settings *settings,
                                            ca_context *context) {
-  ca_context_header *self;
+  ca_context_header *self = NULL;
   ca_context_result result = create(settings, NULL, &self);
   if (CA_UNLIKELY(result != CA_CONTEXT_DONE)) {
     return result;
