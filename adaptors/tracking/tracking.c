@@ -2,11 +2,23 @@
 
 static ca_tracking *from_base(ca_allocator *base) { return (ca_tracking *)base; }
 
+static size_t live(const ca_tracking *self) { return self->peak - self->below_peak; }
+
 static void add(ca_tracking *self, size_t bytes) {
-  self->live += bytes;
-  if (self->live > self->peak) {
-    self->peak = self->live;
+  const size_t below = self->below_peak;
+  self->below_peak = below - bytes;
+  if (CA_UNLIKELY(below < bytes)) {
+    self->peak += bytes - below;
+    self->below_peak = 0;
   }
+}
+
+static void take_away(ca_tracking *self, size_t bytes) { self->below_peak += bytes; }
+
+/* Without a change of what is live. */
+static void set_peak(ca_tracking *self, size_t peak) {
+  self->below_peak += peak - self->peak;
+  self->peak = peak;
 }
 
 static ca_block count_allocation(ca_tracking *self, void *ptr, size_t size) {
@@ -18,7 +30,7 @@ static ca_block count_allocation(ca_tracking *self, void *ptr, size_t size) {
 
 static void count_deallocation(ca_tracking *self, size_t size) {
   self->counts.deallocations++;
-  self->live -= size;
+  take_away(self, size);
 }
 
 static ca_block count_resize(ca_tracking *self, void *ptr, size_t before, size_t after) {
@@ -27,7 +39,7 @@ static ca_block count_resize(ca_tracking *self, void *ptr, size_t before, size_t
     add(self, after - before);
   } else {
     self->counts.shrunk_bytes += before - after;
-    self->live -= before - after;
+    take_away(self, before - after);
   }
   return ca_block_make(ptr, after);
 }
@@ -122,9 +134,9 @@ static bool op_check(const ca_allocator *base) {
   const ca_tracking *const self = (const ca_tracking *)base;
   const ca_tracking_usage *const counts = &self->counts;
   const size_t ever = counts->allocated_bytes + counts->grown_bytes;
-  return counts->deallocations <= counts->allocations && self->live <= self->peak &&
+  return counts->deallocations <= counts->allocations && self->below_peak <= self->peak &&
          self->peak <= ever && self->peak_before <= ever &&
-         (counts->deallocations < counts->allocations || self->live == 0) && ca_wrapper_check(base);
+         (counts->deallocations < counts->allocations || live(self) == 0) && ca_wrapper_check(base);
 }
 
 static const ca_wrapper_tables tables = {
@@ -137,13 +149,13 @@ static const ca_wrapper_tables tables = {
 };
 
 void ca_tracking_init(ca_tracking *self, ca_allocator *inner, ca_sizes sizes) {
-  *self = (ca_tracking){.live = 0};
+  *self = (ca_tracking){.peak = 0};
   ca_wrapper_init(&self->wrapper, inner, sizes, tables);
 }
 
 void ca_tracking_reset(ca_tracking *self) {
   self->counts.deallocations = self->counts.allocations;
-  self->live = 0;
+  self->below_peak = self->peak;
 }
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
@@ -151,16 +163,16 @@ static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 ca_tracking_usage ca_tracking_read(const ca_tracking *self) {
   ca_tracking_usage usage = self->counts;
   usage.deallocated_bytes =
-      usage.allocated_bytes + usage.grown_bytes - usage.shrunk_bytes - self->live;
+      usage.allocated_bytes + usage.grown_bytes - usage.shrunk_bytes - live(self);
   usage.peak_bytes = larger(self->peak, self->peak_before);
   return usage;
 }
 
 ca_tracking_scope ca_tracking_begin(ca_tracking *self) {
   const ca_tracking_scope scope = {
-      .counts = ca_tracking_read(self), .live = self->live, .peak = self->peak};
+      .counts = ca_tracking_read(self), .live = live(self), .peak = self->peak};
   self->peak_before = scope.counts.peak_bytes;
-  self->peak = self->live;
+  set_peak(self, scope.live);
   return scope;
 }
 
@@ -177,7 +189,7 @@ ca_tracking_usage ca_tracking_end(ca_tracking *self, const ca_tracking_scope *sc
   usage.grown_bytes -= before->grown_bytes;
   usage.shrunk_bytes -= before->shrunk_bytes;
   usage.peak_bytes = self->peak - scope->live;
-  self->peak = larger(self->peak, scope->peak);
+  set_peak(self, larger(self->peak, scope->peak));
   return usage;
 }
 

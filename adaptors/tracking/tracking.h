@@ -48,14 +48,17 @@ static inline ptrdiff_t ca_tracking_live_blocks(const ca_tracking_usage *usage) 
   return (ptrdiff_t)(usage->allocations - usage->deallocations);
 }
 
-/* Invariant: deallocations <= allocations; live <= peak <= allocated + grown bytes; with no block
- * live, live is 0; peak_before <= allocated + grown bytes. (deallocated_bytes and peak_bytes of
- * `counts` are not kept here.) */
+/* Of what is live only the distance to its peak is kept, so that an allocation changes one word and
+ * sees by the borrow that it has passed the peak.
+ *
+ * Invariant: deallocations <= allocations; below_peak <= peak <= allocated + grown bytes; with no
+ * block live, below_peak is peak; peak_before <= allocated + grown bytes. (deallocated_bytes and
+ * peak_bytes of `counts` are not kept here.) */
 typedef struct ca_tracking {
   ca_wrapper wrapper; /* First. */
-  size_t live;        /* Bytes. */
-  size_t peak;        /* Of live, since the innermost open scope began. */
-  size_t peak_before; /* Of live, before that. */
+  size_t below_peak;  /* How many bytes fewer than peak are live. */
+  size_t peak;        /* Of the live bytes, since the innermost open scope began. */
+  size_t peak_before; /* The same, before that. */
   ca_tracking_usage counts;
 } ca_tracking;
 

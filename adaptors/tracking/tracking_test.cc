@@ -228,7 +228,7 @@ TEST_P(TrackingTest, CheckFindsCountsThatCannotBe) {
   tracking_.counts.deallocations = 1;
   EXPECT_FALSE(Check());
   tracking_ = good;
-  tracking_.live = 1;
+  tracking_.below_peak = 1;
   EXPECT_FALSE(Check());
   tracking_.peak = 1;
   EXPECT_FALSE(Check());
@@ -238,7 +238,7 @@ TEST_P(TrackingTest, CheckFindsCountsThatCannotBe) {
   tracking_ = good;
   ca_deallocate(allocator(), ca_allocate(allocator(), 64, 16).ptr, 64, 16);
   EXPECT_TRUE(Check());
-  tracking_.live = 1;
+  tracking_.below_peak--;
   EXPECT_FALSE(Check()) << "bytes live, but no block";
 }
 
