@@ -1,5 +1,5 @@
 /* A model for spin of biased holding: the words `holder` and `generation` of a header and `in` of a
- * thread's record, as bias.h, bias.c, holding.h and the swaps of context.c use them, one access a step.
+ * thread's record, as bias.h, bias.c, holding.h and context_swap.c use them, one access a step.
  * `bias_model` runs it.
  *
  * A context is biased to one thread, which swaps it in and out, also steps out of it, holds it for a

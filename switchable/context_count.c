@@ -1,0 +1,74 @@
+#include <string.h>
+
+#include "switchable/context.h"
+#include "switchable/context_extensions.h"
+#include "switchable/context_family.h"
+#include "switchable/context_header.h"
+#include "switchable/holding.h"
+
+/* What was freed of an orphan is only counted down. The count is below 0 while its owner leaves. */
+static void count_orphans_frees(const ca_context_header *self, ca_context_counts *counts) {
+  const int64_t out = __atomic_load_n(&self->outstanding, __ATOMIC_RELAXED);
+  const uint64_t live = counts->allocations - counts->deallocations;
+  if (CA_UNLIKELY(out > 0 && (uint64_t)out < live)) {
+    counts->taken_in += live - (uint64_t)out;
+    counts->deallocations += live - (uint64_t)out;
+  }
+}
+
+void ca_context_header_count(const ca_context_header *self, ca_context_counts *counts) {
+  counts->budget = self->budget;
+  counts->slot_size = self->slot_size;
+  counts->kind = ca_context_allocator_kind(&self->local);
+  const ca_context_allocator_statistics measured = ca_context_allocator_measure(&self->local);
+  counts->used = measured.used;
+  counts->peak = measured.peak;
+  counts->allocations = __atomic_load_n(&self->allocations, __ATOMIC_RELAXED);
+  counts->deallocations = __atomic_load_n(&self->deallocations, __ATOMIC_RELAXED);
+  counts->taken_in = __atomic_load_n(&self->taken_in, __ATOMIC_RELAXED);
+  counts->refusals = __atomic_load_n(&self->refusals, __ATOMIC_RELAXED);
+  memcpy(counts->name, self->name, sizeof counts->name);
+  ca_family_count(self, counts);
+  ca_context_count_extensions(self, counts);
+  count_orphans_frees(self, counts);
+}
+
+ca_context_counts ca_context_count(ca_context context) {
+  ca_context_counts counts;
+  memset(&counts, 0, sizeof counts);
+  if (!ca_is_gone(context)) {
+    ca_context_header_count(context.header, &counts);
+  }
+  return counts;
+}
+
+static bool holder_is_right(const ca_context_header *self) {
+  const uintptr_t holder = __atomic_load_n(&self->holder, __ATOMIC_RELAXED);
+  return holder == self->generation || holder == (uintptr_t)self ||
+         holder == (uintptr_t)ca_thread_state_get() ||
+         (ca_is_biased(holder) && ca_bias_is_right(self, holder));
+}
+
+static bool has_right_end(const ca_context_header *self) {
+  if (self->reserve == 0 || ca_context_allocator_kind(&self->local) != CA_CONTEXT_BUMP) {
+    return true;
+  }
+  const ca_bump *const bump = ca_context_first_bump((ca_context_header *)(uintptr_t)self);
+  return ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP &&
+         (self->reserve_open ? bump->end == self->end : bump->end <= self->end);
+}
+
+bool ca_context_check(ca_context context) {
+  if (ca_is_gone(context)) {
+    return false;
+  }
+  const ca_context_header *const self = context.header;
+  const void *const foreign = __atomic_load_n(&self->foreign, __ATOMIC_RELAXED);
+  const bool foreign_is_right =
+      foreign == NULL || foreign == CA_FOREIGN_ORPHANED || ca_context_has_slot_of(self, foreign);
+  return ca_context_check_extensions(self) && has_right_end(self) &&
+         (self->quick_sizes == 0 || ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP) &&
+         self->allocator->ops->check(self->allocator) && self->deallocations <= self->allocations &&
+         self->taken_in <= self->deallocations && holder_is_right(self) && foreign_is_right &&
+         ca_family_check(self);
+}

@@ -1,0 +1,137 @@
+#include "switchable/context.h"
+#include "switchable/context_header.h"
+#include "switchable/guard.h"
+#include "switchable/holding.h"
+#include "switchable/thread_life.h"
+
+CA_COLD static ca_context_header *make_current_what_was(const ca_thread_state *state,
+                                                        ca_context_header *self) {
+  const ca_current current = (ca_current)self->current;
+  self->current = CA_CURRENT_COROUTINE;
+  return ca_thread_state_resolve(state, current);
+}
+
+/* A locked instruction waits for all stores before it, and a swap that isn't by bias has one: hence
+ * no store of what is there already, here and in leave(). */
+static inline void install(ca_thread_state *state, ca_context_header *self) {
+  if (CA_UNLIKELY(state->outside != state->current)) {
+    state->outside = state->current;
+  }
+  state->coroutine = self;
+  state->current =
+      CA_LIKELY(self->current == CA_CURRENT_COROUTINE) ? self : make_current_what_was(state, self);
+}
+
+/* The rare cases are calls in tail position, so that the common one needs no stack frame. */
+
+CA_COLD static ca_context_result refuse_second(ca_context context, const ca_thread_state *state) {
+  return ca_is_gone(context)                  ? CA_CONTEXT_GONE
+         : state->coroutine == context.header ? CA_CONTEXT_HELD
+                                              : CA_CONTEXT_OCCUPIED;
+}
+
+CA_COLD static ca_context_result begin_and_swap_in(ca_context context, ca_thread_state *state) {
+  ca_thread_begin(state);
+  return ca_context_swap_in(context);
+}
+
+CA_COLD static ca_context_result take_in_and_install(ca_thread_state *state,
+                                                     ca_context_header *self) {
+  ca_take_in(self);
+  install(state, self);
+  return CA_CONTEXT_DONE;
+}
+
+static inline ca_context_result take_in_if_any_and_install(ca_thread_state *state,
+                                                           ca_context_header *self) {
+  if (CA_UNLIKELY(ca_has_foreign(self))) {
+    return take_in_and_install(state, self);
+  }
+  install(state, self);
+  return CA_CONTEXT_DONE;
+}
+
+CA_COLD static ca_context_result revoke_and_swap_in(ca_context context, ca_thread_state *state) {
+  return ca_hold_biased(context, state) ? take_in_if_any_and_install(state, context.header)
+                                        : ca_refuse(context);
+}
+
+/* What isn't biased to this thread. */
+static __attribute__((noinline)) ca_context_result hold_and_swap_in(ca_context context,
+                                                                    ca_thread_state *state) {
+  if (CA_UNLIKELY(!state->registered)) {
+    return begin_and_swap_in(context, state);
+  }
+  return CA_LIKELY(ca_hold_unbiased(context, state))
+             ? take_in_if_any_and_install(state, context.header)
+             : revoke_and_swap_in(context, state);
+}
+
+ca_context_result ca_context_swap_in(ca_context context) {
+  ca_thread_state *const state = ca_thread_state_get();
+  if (CA_UNLIKELY(state->coroutine != NULL)) {
+    return refuse_second(context, state);
+  }
+  if (CA_UNLIKELY(context.header == NULL)) {
+    return CA_CONTEXT_GONE;
+  }
+  return CA_LIKELY(ca_hold_by_bias(context, state))
+             ? take_in_if_any_and_install(state, context.header)
+             : hold_and_swap_in(context, state);
+}
+
+static inline ca_context leave(ca_thread_state *state, ca_context_header *self) {
+  const ca_context context = {self, self->generation};
+  if (CA_UNLIKELY(state->current != self)) {
+    self->current = (uint8_t)ca_thread_state_current(state);
+  }
+  state->current = state->outside;
+  state->coroutine = NULL;
+  return context;
+}
+
+CA_COLD static ca_context park_again(ca_thread_state *state, ca_context_header *self) {
+  const ca_context context = leave(state, self);
+  /* Release, as in ca_let_go(). */
+  __atomic_store_n(&self->holder, ca_bias_for(self, state), __ATOMIC_RELEASE);
+  return context;
+}
+
+/* What isn't held by bias. */
+static __attribute__((noinline)) ca_context park_held(ca_thread_state *state,
+                                                      ca_context_header *self) {
+  if (self->parked_by != state->mark) {
+    self->parked_by = state->mark;
+  } else if (state->mark != 0) {
+    return park_again(state, self);
+  }
+  const ca_context context = leave(state, self);
+  ca_let_go(self);
+  return context;
+}
+
+static inline ca_context park(ca_thread_state *state, ca_context_header *self) {
+  if (CA_UNLIKELY(!ca_is_held_by_bias(self, state))) {
+    return park_held(state, self);
+  }
+  const ca_context context = leave(state, self);
+  ca_let_go_by_bias(state);
+  return context;
+}
+
+CA_COLD static ca_context unregister_and_park(ca_thread_state *state, ca_context_header *self) {
+  ca_guards_unregister_inside(state);
+  return park(state, self);
+}
+
+ca_context ca_context_swap_out(void) {
+  ca_thread_state *const state = ca_thread_state_get();
+  ca_context_header *const self = state->coroutine;
+  if (CA_UNLIKELY(self == NULL)) {
+    return (ca_context){NULL, 0};
+  }
+  if (CA_UNLIKELY(state->guards != NULL)) {
+    return unregister_and_park(state, self);
+  }
+  return park(state, self);
+}
