@@ -14,9 +14,9 @@
 #include <functional>
 #include <future>
 #include <thread>
-#include <vector>
 
 #include "switchable/switchable.h"
+#include "switchable/testing.h"
 
 extern "C" {
 #include "switchable/bias.h"
@@ -45,6 +45,8 @@ extern "C" long syscall(long number, ...) noexcept {
 
 namespace {
 
+using ca_testing::OnAnotherThread;
+
 constexpr int kParksACredit = 4096;
 
 std::uintptr_t Holder(ca_context context) {
@@ -66,11 +68,6 @@ ca_context CreateBiased(const ca_context_settings *settings = nullptr) {
   SwapInAndOut(context, 2);
   EXPECT_TRUE(IsBiased(context));
   return context;
-}
-
-template <typename Call>
-void Elsewhere(Call call) {
-  std::thread(call).join();
 }
 
 // Another thread, which does what it is told and lives on.
@@ -146,7 +143,7 @@ TEST_F(BiasTest, ComesWithTheSecondParkInARow) {
   const ca_context context = ca_context_create(nullptr);
   SwapInAndOut(context);
   EXPECT_FALSE(IsBiased(context));
-  Elsewhere([=] { SwapInAndOut(context); });
+  OnAnotherThread([=] { SwapInAndOut(context); });
   SwapInAndOut(context);
   EXPECT_FALSE(IsBiased(context)) << "another was between";
   SwapInAndOut(context);
@@ -191,7 +188,7 @@ TEST_F(BiasTest, AnotherThreadTakesItFromAParkedOne) {
   char *const block = static_cast<char *>(ca_switchable_allocate(100, 16).ptr);
   std::strcpy(block, "mine");
   ca_context_swap_out();
-  Elsewhere([=] {
+  OnAnotherThread([=] {
     ASSERT_EQ(ca_context_swap_in(context), CA_CONTEXT_DONE);
     EXPECT_STREQ(block, "mine");
     EXPECT_EQ(ca_context_header_of(ca_switchable_allocate(100, 16).ptr), context.header);
@@ -209,7 +206,7 @@ TEST_F(BiasTest, AnotherThreadTakesItFromAParkedOne) {
 
 TEST_F(BiasTest, AMomentsHoldTakesTwoParksToo) {
   const ca_context context = CreateBiased();
-  Elsewhere([=] { EXPECT_EQ(ca_context_reset(context), CA_CONTEXT_DONE); });
+  OnAnotherThread([=] { EXPECT_EQ(ca_context_reset(context), CA_CONTEXT_DONE); });
   EXPECT_FALSE(IsBiased(context));
   SwapInAndOut(context);
   EXPECT_FALSE(IsBiased(context));
@@ -220,12 +217,12 @@ TEST_F(BiasTest, AnotherThreadIsRefusedWhileItIsIn) {
   const ca_context context = CreateBiased();
   const int64_t credit = ca_bias_credit;
   ASSERT_EQ(ca_context_swap_in(context), CA_CONTEXT_DONE);
-  Elsewhere([=] { EXPECT_TRUE(EachIsHeld(context)); });
+  OnAnotherThread([=] { EXPECT_TRUE(EachIsHeld(context)); });
   EXPECT_EQ(ca_bias_credit, credit) << "that costs no fence";
   EXPECT_TRUE(IsBiased(context));
   ca_context_swap_out();
   SwapInAndOut(context);
-  Elsewhere([=] { EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE); });
+  OnAnotherThread([=] { EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE); });
   EXPECT_TRUE(EachIsGone(context));
 }
 
@@ -235,9 +232,9 @@ TEST_F(BiasTest, BlocksAreResizedAndAskedFromElsewhere) {
   const ca_context context = CreateBiased(&settings);
   ASSERT_EQ(ca_context_swap_in(context), CA_CONTEXT_DONE);
   void *block = ca_switchable_allocate(100, 16).ptr;
-  Elsewhere([=] { EXPECT_EQ(ca_switchable_usable_size(block), 0U) << "held elsewhere"; });
+  OnAnotherThread([=] { EXPECT_EQ(ca_switchable_usable_size(block), 0U) << "held elsewhere"; });
   ca_context_swap_out();
-  Elsewhere([&] {
+  OnAnotherThread([&] {
     EXPECT_GE(ca_switchable_usable_size(block), 100U);
     block = ca_switchable_reallocate(block, 5000, 16).ptr;
     EXPECT_EQ(ca_context_header_of(block), context.header) << "its owner was parked";
@@ -255,10 +252,10 @@ TEST_F(BiasTest, StaleHandlesAreToldByBothKindsOfThreads) {
   const ca_context context = CreateBiased();
   ASSERT_EQ(context.header, stale.header);
   EXPECT_TRUE(EachIsGone(stale));
-  Elsewhere([=] { EXPECT_TRUE(EachIsGone(stale)); });
+  OnAnotherThread([=] { EXPECT_TRUE(EachIsGone(stale)); });
   ASSERT_EQ(ca_context_swap_in(context), CA_CONTEXT_DONE);
   EXPECT_EQ(ca_context_destroy(stale), CA_CONTEXT_GONE);
-  Elsewhere([=] { EXPECT_TRUE(EachIsGone(stale)); });
+  OnAnotherThread([=] { EXPECT_TRUE(EachIsGone(stale)); });
   ca_context_swap_out();
   EXPECT_TRUE(IsBiased(context));
   EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
@@ -266,7 +263,7 @@ TEST_F(BiasTest, StaleHandlesAreToldByBothKindsOfThreads) {
 
 TEST_F(BiasTest, OutlivesItsThread) {
   ca_context context{};
-  Elsewhere([&] { context = CreateBiased(); });
+  OnAnotherThread([&] { context = CreateBiased(); });
   EXPECT_TRUE(IsBiased(context));
   EXPECT_TRUE(ca_context_check(context));
   SwapInAndOut(context);
@@ -276,7 +273,7 @@ TEST_F(BiasTest, OutlivesItsThread) {
 
 TEST_F(BiasTest, AThreadThatEndsInsideHasParkedIt) {
   ca_context context{};
-  Elsewhere([&] {
+  OnAnotherThread([&] {
     context = CreateBiased();
     EXPECT_EQ(ca_context_swap_in(context), CA_CONTEXT_DONE);
   });
@@ -286,16 +283,16 @@ TEST_F(BiasTest, AThreadThatEndsInsideHasParkedIt) {
 
 TEST_F(BiasTest, TheNextThreadWithTheRecordHasWhatWasBiased) {
   ca_context context{};
-  Elsewhere([&] { context = CreateBiased(); });
+  OnAnotherThread([&] { context = CreateBiased(); });
   const std::uintptr_t holder = Holder(context);
-  Elsewhere([&] {
+  OnAnotherThread([&] {
     SwapInAndOutOfNone();
     ASSERT_EQ(ca_biased_to(context.generation, ca_thread_state_get()->mark), holder)
         << "the lowest record that is free";
     SwapInAndOut(context);
     EXPECT_EQ(Holder(context), holder);
     ASSERT_EQ(ca_context_swap_in(context), CA_CONTEXT_DONE);
-    Elsewhere([&] { EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_HELD); });
+    OnAnotherThread([&] { EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_HELD); });
     ca_context_swap_out();
   });
   EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
@@ -311,14 +308,14 @@ TEST_F(BiasTest, IsLeftAloneWhileItIsWalked) {
   const auto visitor = [](void *argument, ca_block) {
     const auto *contexts = static_cast<const ca_context *>(argument);
     EXPECT_TRUE(EachIsHeld(contexts[0]));
-    Elsewhere([&] { EXPECT_TRUE(EachIsHeld(contexts[0])); });
+    OnAnotherThread([&] { EXPECT_TRUE(EachIsHeld(contexts[0])); });
     EXPECT_EQ(ca_context_swap_in(contexts[1]), CA_CONTEXT_DONE);
-    Elsewhere([&] { EXPECT_TRUE(EachIsHeld(contexts[1])); });
+    OnAnotherThread([&] { EXPECT_TRUE(EachIsHeld(contexts[1])); });
     return true;
   };
   EXPECT_EQ(ca_context_walk(context, visitor, const_cast<ca_context *>(both)), CA_CONTEXT_DONE);
   EXPECT_EQ(ca_switchable_save().coroutine.header, context.header);
-  Elsewhere([=] { EXPECT_TRUE(EachIsHeld(context)); });
+  OnAnotherThread([=] { EXPECT_TRUE(EachIsHeld(context)); });
   ca_switchable_deallocate(block);
   EXPECT_EQ(ca_context_count(context).taken_in, 0U) << "it is held here again";
   EXPECT_EQ(ca_context_destroy(other), CA_CONTEXT_DONE) << "what was left in was parked";
@@ -365,7 +362,7 @@ TEST_F(BiasTest, CreditRunsOutAndComesBack) {
   __atomic_store_n(&ca_bias_credit, 1, __ATOMIC_RELAXED);
   const ca_context one = CreateBiased();
   const ca_context two = CreateBiased();
-  Elsewhere([=] {
+  OnAnotherThread([=] {
     SwapInAndOut(one);
     SwapInAndOut(two);
   });
@@ -407,13 +404,13 @@ TEST_F(BiasTest, ItsThreadTakesItBackFromARevocation) {
 TEST_F(BiasTest, AnotherGoesOnWithARevocationThatNobodyEnds) {
   const ca_context context = CreateBiased();
   LeaveARevocation(context);
-  Elsewhere([=] { SwapInAndOut(context); });
+  OnAnotherThread([=] { SwapInAndOut(context); });
   SwapInAndOut(context, 2);
   ASSERT_EQ(ca_context_swap_in(context), CA_CONTEXT_DONE);
   LeaveARevocation(context);
-  Elsewhere([=] { EXPECT_TRUE(EachIsHeld(context)); });
+  OnAnotherThread([=] { EXPECT_TRUE(EachIsHeld(context)); });
   ca_context_swap_out();
-  Elsewhere([=] { EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE); });
+  OnAnotherThread([=] { EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE); });
 }
 
 TEST_F(BiasTest, ARevocationIsOfOneContext) {
@@ -423,7 +420,7 @@ TEST_F(BiasTest, ARevocationIsOfOneContext) {
   ASSERT_EQ(context.header, stale.header);
   LeaveARevocation(context);
   EXPECT_TRUE(EachIsGone(stale));
-  Elsewhere([=] { EXPECT_TRUE(EachIsGone(stale)); });
+  OnAnotherThread([=] { EXPECT_TRUE(EachIsGone(stale)); });
   EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
 }
 
@@ -505,7 +502,7 @@ TEST_F(RevocationTest, IsWaitedForByAThird) {
 TEST_F(RevocationTest, IsFinishedByAThird) {
   g_membarrier = [] {
     g_membarrier = nullptr;
-    Elsewhere([] { EXPECT_EQ(ca_context_reset(g_context), CA_CONTEXT_DONE); });
+    OnAnotherThread([] { EXPECT_EQ(ca_context_reset(g_context), CA_CONTEXT_DONE); });
     return 0L;
   };
   EXPECT_EQ(ca_context_swap_in(g_context), CA_CONTEXT_HELD) << "it was, meanwhile";
@@ -574,7 +571,7 @@ TEST_F(BiasTest, WhoStepsOutOfItIsNotInIt) {
   EXPECT_EQ(ca_context_walk(context, visitor, nullptr), CA_CONTEXT_DONE);
   ca_context_swap_out();
   EXPECT_TRUE(IsBiased(context)) << "at once, as its last park was here, too";
-  Elsewhere([=] { EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE); });
+  OnAnotherThread([=] { EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE); });
 }
 
 // Its record went to others, but not what it remembers of itself.
@@ -587,7 +584,7 @@ TEST_F(BiasTest, AThreadsLastDestructorIsAnotherThread) {
                                  EXPECT_FALSE(IsBiased(context));
                                }),
             0); /* After the library's own, and so called after that. */
-  Elsewhere([&] {
+  OnAnotherThread([&] {
     context = CreateBiased();
     ASSERT_EQ(pthread_setspecific(key, &key), 0);
   });
@@ -632,7 +629,7 @@ TEST_F(BiasDeathTest, NothingIsBiasedWhereThatIsRefused) {
     const ca_context context = ca_context_create(nullptr);
     SwapInAndOut(context, 2 * kParksACredit);
     const bool biased = IsBiased(context);
-    Elsewhere([=] { SwapInAndOut(context, 2); });
+    OnAnotherThread([=] { SwapInAndOut(context, 2); });
     ExitAs(!biased && errno == 0 && ca_context_destroy(context) == CA_CONTEXT_DONE);
   };
   errno = 0;
@@ -646,7 +643,7 @@ TEST_F(BiasDeathTest, WhatIsBiasedStaysWithItsThreadWhenThatComesToBeRefused) {
     const ca_context other = CreateBiased();
     g_membarrier = Refuse;
     errno = 0;
-    Elsewhere([=] {
+    OnAnotherThread([=] {
       EXPECT_TRUE(EachIsHeld(context));
       EXPECT_EQ(errno, 0);
     });
@@ -655,7 +652,7 @@ TEST_F(BiasDeathTest, WhatIsBiasedStaysWithItsThreadWhenThatComesToBeRefused) {
     EXPECT_EQ(ca_context_reset(other), CA_CONTEXT_DONE);
     SwapInAndOut(other, 2 * kParksACredit);
     EXPECT_FALSE(IsBiased(other)) << "no more";
-    Elsewhere([=] { EXPECT_EQ(ca_context_destroy(other), CA_CONTEXT_DONE); });
+    OnAnotherThread([=] { EXPECT_EQ(ca_context_destroy(other), CA_CONTEXT_DONE); });
     ExitAs(true);
   };
   EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");

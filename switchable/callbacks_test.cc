@@ -3,18 +3,18 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <string>
 #include <thread>
 #include <vector>
 
 #include "switchable/report.h"
 #include "switchable/switchable.h"
+#include "switchable/testing.h"
 
 namespace {
 
-constexpr std::size_t kSize = 2000;
+using ca_testing::Allocate;
 
-void *Allocate(std::size_t size) { return ca_switchable_allocate(size, 16).ptr; }
+constexpr std::size_t kSize = 2000;
 
 std::uint64_t Live(ca_context context) {
   const ca_context_counts counts = ca_context_count(context);
@@ -95,14 +95,7 @@ class CallbacksTest : public testing::TestWithParam<ca_context_kind> {
   void *resized_ = nullptr;
 };
 
-INSTANTIATE_TEST_SUITE_P(Kinds, CallbacksTest,
-                         testing::Values(CA_CONTEXT_BUMP, CA_CONTEXT_BIT_SET,
-                                         CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE),
-                         [](const auto &info) {
-                           return info.param == CA_CONTEXT_BUMP      ? "Bump"
-                                  : info.param == CA_CONTEXT_BIT_SET ? "BitSet"
-                                                                     : "Trees";
-                         });
+INSTANTIATE_TEST_SUITE_P(Kinds, CallbacksTest, ca_testing::EveryKind(), ca_testing::KindName);
 
 // `exhausted`.
 

@@ -6,6 +6,7 @@
 
 #include "switchable/report.h"
 #include "switchable/switchable.h"
+#include "switchable/testing.h"
 
 namespace {
 
@@ -30,9 +31,7 @@ class CreateTest : public testing::TestWithParam<ca_context_kind> {
   }
   ~CreateTest() override {
     for (const ca_context context : made_) EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
-    const ca_contexts_counts counts = ca_contexts_count();
-    for (const ca_class_counts &one : counts.classes)
-      EXPECT_EQ(one.out, 0U) << "what is refused leaves nothing";
+    EXPECT_EQ(ca_testing::SlotsOut(), 0U) << "what is refused leaves nothing";
   }
 
   ca_context_result Try() {
@@ -55,14 +54,7 @@ class CreateTest : public testing::TestWithParam<ca_context_kind> {
   std::vector<ca_context> made_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Kinds, CreateTest,
-                         testing::Values(CA_CONTEXT_BUMP, CA_CONTEXT_BIT_SET,
-                                         CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE),
-                         [](const auto &info) {
-                           return info.param == CA_CONTEXT_BUMP      ? "Bump"
-                                  : info.param == CA_CONTEXT_BIT_SET ? "BitSet"
-                                                                     : "Trees";
-                         });
+INSTANTIATE_TEST_SUITE_P(Kinds, CreateTest, ca_testing::EveryKind(), ca_testing::KindName);
 
 TEST_P(CreateTest, IsDoneByItsResult) {
   EXPECT_EQ(Try(), CA_CONTEXT_DONE);

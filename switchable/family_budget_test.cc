@@ -12,8 +12,11 @@
 #include "switchable/quarantine.h"
 #include "switchable/report.h"
 #include "switchable/switchable.h"
+#include "switchable/testing.h"
 
 namespace {
+
+using ca_testing::SlotsOut;
 
 ca_context Create(std::size_t budget, std::size_t family_budget = 0, ca_context parent = {},
                   ca_context_policy on_destroy = CA_CONTEXT_RELEASE) {
@@ -43,14 +46,6 @@ void *AllocateIn(ca_context context, std::size_t size) {
 }
 
 void Destroy(ca_context context) { EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE); }
-
-// Of contexts that are alive, in quarantine, or ended before what counts in them.
-std::size_t SlotsOut() {
-  const ca_contexts_counts counts = ca_contexts_count();
-  std::size_t out = 0;
-  for (const ca_class_counts &one : counts.classes) out += one.out;
-  return out;
-}
 
 ca_context_counts Heap() {
   struct Search {

@@ -10,12 +10,19 @@
 #include "switchable/quarantine.h"
 #include "switchable/report.h"
 #include "switchable/switchable.h"
+#include "switchable/testing.h"
 
 extern "C" {
 #include "switchable/context_header.h"
 }
 
 namespace {
+
+using ca_testing::Allocate;
+using ca_testing::EveryKind;
+using ca_testing::KindName;
+using ca_testing::OnAnotherThread;
+using ca_testing::SlotsOut;
 
 constexpr std::size_t kKibibyte = 1024;
 constexpr std::size_t kSmall = 16 * kKibibyte;
@@ -33,22 +40,6 @@ class Slots : public testing::Environment {
   }
 };
 [[maybe_unused]] testing::Environment *const g_slots = testing::AddGlobalTestEnvironment(new Slots);
-
-std::size_t SlotsOut() {
-  const ca_contexts_counts counts = ca_contexts_count();
-  std::size_t out = 0;
-  for (const ca_class_counts &one : counts.classes) out += one.out;
-  return out;
-}
-
-char *Allocate(std::size_t size, std::size_t align = 16) {
-  return static_cast<char *>(ca_switchable_allocate(size, align).ptr);
-}
-
-template <typename Call>
-void Elsewhere(Call call) {
-  std::thread(call).join();
-}
 
 class GrowthTest : public testing::TestWithParam<ca_context_kind> {
  protected:
@@ -123,15 +114,8 @@ class GrowthTest : public testing::TestWithParam<ca_context_kind> {
 
 using GrowthDeathTest = GrowthTest;
 
-const auto kKinds =
-    testing::Values(CA_CONTEXT_BUMP, CA_CONTEXT_BIT_SET, CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE);
-std::string NameOf(const testing::TestParamInfo<ca_context_kind> &info) {
-  return info.param == CA_CONTEXT_BUMP      ? "Bump"
-         : info.param == CA_CONTEXT_BIT_SET ? "BitSet"
-                                            : "Trees";
-}
-INSTANTIATE_TEST_SUITE_P(Kinds, GrowthTest, kKinds, NameOf);
-INSTANTIATE_TEST_SUITE_P(Kinds, GrowthDeathTest, kKinds, NameOf);
+INSTANTIATE_TEST_SUITE_P(Kinds, GrowthTest, EveryKind(), KindName);
+INSTANTIATE_TEST_SUITE_P(Kinds, GrowthDeathTest, EveryKind(), KindName);
 
 TEST_P(GrowthTest, GrowsUpToItsBudgetAndNoFurther) {
   Begin();
@@ -223,7 +207,7 @@ class GrowthInAFamilyTest : public GrowthTest {
   static constexpr std::size_t kFamilysOwn = 1000;
   ca_context parent_{};
 };
-INSTANTIATE_TEST_SUITE_P(Kinds, GrowthInAFamilyTest, kKinds, NameOf);
+INSTANTIATE_TEST_SUITE_P(Kinds, GrowthInAFamilyTest, EveryKind(), KindName);
 
 TEST_P(GrowthInAFamilyTest, AnExtensionIsCutToWhatTheFamilyLeaves) {
   BeginInAFamilyWithRoom(9000);
@@ -388,9 +372,9 @@ TEST_P(GrowthTest, AnybodyFreesWhatLiesInAnExtension) {
   char *const more = Allocate(3000);
   char *const most = Allocate(3 * kMiddle);
   ASSERT_NE(most, nullptr);
-  Elsewhere([&] { ca_switchable_deallocate(far_); });  // Held here.
+  OnAnotherThread([&] { ca_switchable_deallocate(far_); });  // Held here.
   ca_context_swap_out();
-  Elsewhere([&] { ca_switchable_deallocate(most); });  // Parked.
+  OnAnotherThread([&] { ca_switchable_deallocate(most); });  // Parked.
   ca_context_settings plain{};
   const ca_context other = ca_context_create(&plain);
   ASSERT_EQ(ca_context_swap_in(other), CA_CONTEXT_DONE);
@@ -410,10 +394,10 @@ TEST_P(GrowthTest, SizesAreToldAsInTheFirstSlot) {
   BeginWithTwo();
   EXPECT_GE(ca_switchable_usable_size(far_), kSmall);
   const std::size_t size = ca_switchable_usable_size(far_);
-  Elsewhere([&] { EXPECT_EQ(ca_switchable_usable_size(far_), IsBump() ? size : 0); });
-  Elsewhere([&] { EXPECT_EQ(ca_switchable_usable_size(near_), IsBump() ? 600U : 0); });
+  OnAnotherThread([&] { EXPECT_EQ(ca_switchable_usable_size(far_), IsBump() ? size : 0); });
+  OnAnotherThread([&] { EXPECT_EQ(ca_switchable_usable_size(near_), IsBump() ? 600U : 0); });
   ca_context_swap_out();
-  Elsewhere([&] { EXPECT_EQ(ca_switchable_usable_size(far_), size); });
+  OnAnotherThread([&] { EXPECT_EQ(ca_switchable_usable_size(far_), size); });
 }
 
 TEST_P(GrowthTest, ABlockGrowsOutOfItsSlotIntoAnExtension) {
@@ -440,7 +424,7 @@ TEST_P(GrowthTest, ABlockGrowsOutOfItsSlotIntoAnExtension) {
 TEST_P(GrowthTest, AForeignThreadResizesInAParkedContext) {
   BeginWithTwo();
   ca_context_swap_out();
-  Elsewhere([&] {
+  OnAnotherThread([&] {
     const ca_block moved = ca_switchable_reallocate(far_, 2 * kMiddle, 16);
     ASSERT_FALSE(ca_block_is_none(moved));
     EXPECT_EQ(ca_context_header_owner(ca_context_header_of(moved.ptr)), context_.header);
@@ -454,7 +438,7 @@ TEST_P(GrowthTest, AForeignThreadResizesInAParkedContext) {
 
 TEST_P(GrowthTest, AForeignThreadResizesToTheGlobalAllocatorWhatIsHeldHere) {
   BeginWithTwo();
-  Elsewhere([&] {
+  OnAnotherThread([&] {
     char *const moved = static_cast<char *>(ca_switchable_reallocate(far_, 4 * kMiddle, 16).ptr);
     ASSERT_NE(moved, nullptr);
     EXPECT_EQ(ca_context_header_of(moved), nullptr);
@@ -667,7 +651,7 @@ TEST_P(GrowthTest, ABudgetThatNoSlotHoldsIsRefused) {
 }
 
 TEST_P(GrowthTest, AThreadsHeapGrowsAndThenTheGlobalAllocatorServes) {
-  Elsewhere([this] {
+  OnAnotherThread([this] {
     ASSERT_TRUE(ca_switchable_thread_init(&settings_));
     ASSERT_TRUE(ca_switchable_use(CA_CURRENT_THREAD));
     std::vector<char *> blocks;
@@ -705,7 +689,7 @@ TEST_P(GrowthTest, TheReserveServesOnlyTheErrorPathWhateverTheKind) {
       std::memset(error, 'e', 1000);
       EXPECT_EQ(ca_context_use_reserve(CA_RESERVE_SHUT), CA_RESERVE_OPEN);
       EXPECT_EQ(Allocate(100), nullptr);
-      Elsewhere([error] { ca_switchable_deallocate(error); });
+      OnAnotherThread([error] { ca_switchable_deallocate(error); });
       if (!IsBump()) {
         EXPECT_EQ(Allocate(900), nullptr) << "nor what was freed of it";
       }
@@ -760,7 +744,7 @@ TEST_P(GrowthTest, AReserveForWhichThereIsNoSlotOrTooLittleIsRefused) {
 
 TEST_P(GrowthTest, AThreadsHeapMayGrowToTheLargestSlotsSize) {
   settings_.budget = 0;
-  Elsewhere([this] {
+  OnAnotherThread([this] {
     ASSERT_TRUE(ca_switchable_thread_init(&settings_));
     ASSERT_TRUE(ca_switchable_use(CA_CURRENT_THREAD));
     char *const block = Allocate(2 * kLarge);

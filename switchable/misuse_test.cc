@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "switchable/switchable.h"
+#include "switchable/testing.h"
 
 namespace {
 
@@ -29,14 +30,8 @@ class ContextMisuseDeathTest : public testing::TestWithParam<ca_context_kind> {
   void *other_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Kinds, ContextMisuseDeathTest,
-                         testing::Values(CA_CONTEXT_BUMP, CA_CONTEXT_BIT_SET,
-                                         CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE),
-                         [](const auto &info) {
-                           return info.param == CA_CONTEXT_BUMP      ? "Bump"
-                                  : info.param == CA_CONTEXT_BIT_SET ? "BitSet"
-                                                                     : "Trees";
-                         });
+INSTANTIATE_TEST_SUITE_P(Kinds, ContextMisuseDeathTest, ca_testing::EveryKind(),
+                         ca_testing::KindName);
 
 TEST_P(ContextMisuseDeathTest, HeldHereTheInsideOfABlockAndADoubleFreeAreReported) {
   for (const int at : {1, 8, 16, 64, 192}) {

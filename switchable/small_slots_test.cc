@@ -15,12 +15,19 @@
 #include "switchable/quarantine.h"
 #include "switchable/report.h"
 #include "switchable/switchable.h"
+#include "switchable/testing.h"
 
 extern "C" {
 #include "switchable/context_header.h"
 }
 
 namespace {
+
+using ca_testing::Allocate;
+using ca_testing::EveryKind;
+using ca_testing::KindName;
+using ca_testing::OnAnotherThread;
+using ca_testing::SlotsOut;
 
 constexpr std::size_t kKibibyte = 1024;
 constexpr std::size_t kLeast = CA_CONTEXT_LEAST_SLOT;
@@ -52,19 +59,6 @@ std::size_t SlotsOut(std::size_t slot_size) {
     if (one.slot_size == slot_size) return one.out;
   }
   return SIZE_MAX;
-}
-
-std::size_t SlotsOut() {
-  return SlotsOut(kLeast) + SlotsOut(kSmall) + SlotsOut(kMiddle) + SlotsOut(kLarge);
-}
-
-char *Allocate(std::size_t size, std::size_t align = 16) {
-  return static_cast<char *>(ca_switchable_allocate(size, align).ptr);
-}
-
-template <typename Call>
-void Elsewhere(Call call) {
-  std::thread(call).join();
 }
 
 class SmallSlotsTest : public testing::TestWithParam<ca_context_kind> {
@@ -114,15 +108,8 @@ class SmallSlotsTest : public testing::TestWithParam<ca_context_kind> {
 
 using SmallSlotsDeathTest = SmallSlotsTest;
 
-const auto kKinds =
-    testing::Values(CA_CONTEXT_BUMP, CA_CONTEXT_BIT_SET, CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE);
-std::string NameOf(const testing::TestParamInfo<ca_context_kind> &info) {
-  return info.param == CA_CONTEXT_BUMP      ? "Bump"
-         : info.param == CA_CONTEXT_BIT_SET ? "BitSet"
-                                            : "Trees";
-}
-INSTANTIATE_TEST_SUITE_P(Kinds, SmallSlotsTest, kKinds, NameOf);
-INSTANTIATE_TEST_SUITE_P(Kinds, SmallSlotsDeathTest, kKinds, NameOf);
+INSTANTIATE_TEST_SUITE_P(Kinds, SmallSlotsTest, EveryKind(), KindName);
+INSTANTIATE_TEST_SUITE_P(Kinds, SmallSlotsDeathTest, EveryKind(), KindName);
 
 TEST_P(SmallSlotsTest, BeginsInTheSmallestThatHoldsWhatItsKindNeeds) {
   const ca_context one = CreateAndSwapIn();
@@ -223,11 +210,11 @@ TEST_P(SmallSlotsTest, NeighboursAreFreedIntoFromAnywhere) {
     ca_context_swap_out();
   }
   ASSERT_EQ(ca_context_swap_in(all[0].first), CA_CONTEXT_DONE);
-  ca_switchable_deallocate(all[1].second);                      // Of a parked neighbour, from here,
-  Elsewhere([&] { ca_switchable_deallocate(all[2].second); });  // from another thread,
-  Elsewhere([&] { ca_switchable_deallocate(all[0].second); });  // and of one that is held.
+  ca_switchable_deallocate(all[1].second);  // Of a parked neighbour, from here,
+  OnAnotherThread([&] { ca_switchable_deallocate(all[2].second); });  // from another thread,
+  OnAnotherThread([&] { ca_switchable_deallocate(all[0].second); });  // and of one that is held.
   ca_context_swap_out();
-  Elsewhere([&] {
+  OnAnotherThread([&] {
     char *const moved = static_cast<char *>(ca_switchable_reallocate(all[3].second, 90, 16).ptr);
     EXPECT_EQ(ca_context_header_of(moved), all[3].first.header);
     EXPECT_EQ(std::count(moved, moved + 48, 3), 48);
@@ -279,7 +266,7 @@ TEST_P(SmallSlotsTest, AnOrphanKeepsItsSlotUntilItsLastBlockGoes) {
   EXPECT_EQ(SlotsOut(), 1U);
   EXPECT_GT(ca_contexts_trim() + 1, 0U);
   EXPECT_EQ(std::count(block, block + 40, 5), 40);
-  Elsewhere([block] { ca_switchable_deallocate(block); });
+  OnAnotherThread([block] { ca_switchable_deallocate(block); });
   EXPECT_EQ(SlotsOut(), 0U);
 }
 
@@ -408,7 +395,7 @@ TEST_P(SmallSlotsTest, ToolsSeeWhatBelongsToAnIdleNeighbour) {
 
 TEST_P(SmallSlotsTest, AThreadsHeapMayBeASmallOne) {
   settings_.first = settings_.budget = 200;
-  Elsewhere([this] {
+  OnAnotherThread([this] {
     ASSERT_TRUE(ca_switchable_thread_init(&settings_));
     EXPECT_EQ(SlotsOut(kSmall), GetParam() == CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE ? 0U : 1U);
     EXPECT_EQ(SlotsOut(), 1U);

@@ -1,4 +1,5 @@
 #include "switchable/switchable.h"
+#include "switchable/testing.h"
 
 #include <gtest/gtest.h>
 #include <pthread.h>
@@ -18,6 +19,8 @@
 
 namespace {
 
+using ca_testing::OnAnotherThread;
+
 ca_context Create(std::size_t budget = 0) {
   const ca_context_settings settings = {budget, "test"};
   return ca_context_create(&settings);
@@ -34,8 +37,6 @@ bool RunUnder(ca_current current, const std::function<void()> &body) {
       current, [](void *argument) { (*static_cast<const std::function<void()> *>(argument))(); },
       const_cast<std::function<void()> *>(&body));
 }
-
-void OnAnotherThread(const std::function<void()> &body) { std::thread(body).join(); }
 
 // A context swapped in for the time of a test.
 class SwitchableTest : public testing::Test {

@@ -5,12 +5,14 @@
 #include <cstring>
 #include <set>
 #include <thread>
-#include <vector>
 
 #include "base/poison.h"
 #include "switchable/switchable.h"
+#include "switchable/testing.h"
 
 namespace {
+
+using ca_testing::Allocate;
 
 using Blocks = std::set<void *>;
 
@@ -20,10 +22,6 @@ ca_context Create(ca_context_kind kind) {
   settings.budget = 100000;
   settings.kind = kind;
   return ca_context_create(&settings);
-}
-
-void *Allocate(std::size_t size, std::size_t align = 16) {
-  return ca_switchable_allocate(size, align).ptr;
 }
 
 bool Collect(void *argument, ca_block block) {

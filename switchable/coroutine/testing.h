@@ -8,10 +8,10 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
-#include <thread>
 
 #include "base/poison.h"
 #include "switchable/context.h"
+#include "switchable/testing.h"
 
 #if CA_POISON_ASAN
 // Also where the test is run by hand: else there are no fake stacks.
@@ -50,11 +50,6 @@ class Stack {
 inline bool IsOf(ca_context context, const void *ptr) {
   const auto slot = reinterpret_cast<std::uintptr_t>(context.header);
   return reinterpret_cast<std::uintptr_t>(ptr) - slot < ca_context_count(context).slot_size;
-}
-
-template <typename Work>
-void OnAnotherThread(Work work) {
-  std::thread(work).join();
 }
 
 // Apart, since a compiler may keep the address of errno across a switch.
