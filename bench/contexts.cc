@@ -182,6 +182,10 @@ void MeasureTimes(const Options &options) {
   });
   times.Add("create_malloc_destroy_cold_ahead", SmallContexts::kName,
             [=] { return CreateAllocateDestroyCold<SmallContexts, Idle::kPagesAhead>(many); });
+  times.Add("create_malloc_destroy_cold_present", Contexts::kName,
+            [=] { return CreateAllocateDestroyCold<Contexts, Idle::kPagesPresent>(many); });
+  times.Add("create_malloc_destroy_cold_present", SmallContexts::kName,
+            [=] { return CreateAllocateDestroyCold<SmallContexts, Idle::kPagesPresent>(many); });
   times.Add("create_malloc_destroy_cold", SmallHugeContexts::kName,
             [=] { return CreateAllocateDestroyCold<SmallHugeContexts, Idle::kPagesKept>(many); });
   times.Add("create_malloc_destroy_given_back", Contexts::kName,

@@ -24,8 +24,9 @@ extern "C" void __libc_free(void *ptr);
 
 namespace ca_bench {
 
-// What becomes of the pages of contexts that aren't: kPagesAhead has those of the next contexts present.
-enum class Idle { kPagesKept, kPagesGivenBack, kPagesAhead };
+// What becomes of the pages of contexts that aren't: kPagesAhead has those of the next contexts made
+// present by the one before, kPagesPresent those of all at the start.
+enum class Idle { kPagesKept, kPagesGivenBack, kPagesAhead, kPagesPresent };
 
 // Ours, behind malloc. All settings are here.
 struct Contexts {
@@ -42,6 +43,7 @@ struct Contexts {
     settings.classes[2] = {std::size_t{1} << 20, 1024, retained, 0, false};
     settings.classes[3] = {std::size_t{64} << 20, 64, retained, 0, false};
     Init(settings);
+    if (idle == Idle::kPagesPresent) ca_contexts_make_present(std::size_t{16} << 10, most + 1);
   }
   // Of the allocator in each context, by name. Returns false if there is no such.
   static bool ChooseKind(const char *kind) {
@@ -101,7 +103,9 @@ struct SmallContexts : Contexts {
   static inline const char *const &kName = small_name_;
 
   explicit SmallContexts(std::size_t most, Idle idle = Idle::kPagesKept)
-      : SmallContexts(most, idle == Idle::kPagesAhead ? 255 : 0, false) {}
+      : SmallContexts(most, idle == Idle::kPagesAhead ? 255 : 0, false) {
+    if (idle == Idle::kPagesPresent) ca_contexts_make_present(std::size_t{1} << 10, most + 1);
+  }
   static Context Create(std::size_t budget) { return CreateWith(budget, 600); }
 
  protected:

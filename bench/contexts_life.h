@@ -134,7 +134,7 @@ double CreateAllocateDestroyWarm() {
   return FastestTime([&] { backend.Destroy(CreateAndAllocate(backend)); });
 }
 
-// kPagesKept, kPagesAhead: in memory never used before. kPagesGivenBack: in memory that is used again
+// kPagesKept, kPagesAhead, kPagesPresent: in slots never used before. kPagesGivenBack: in memory that is used again
 // after its pages went back to the system, which they do each time.
 template <typename Backend, Idle kIdle>
 double CreateAllocateDestroyCold(std::size_t count) {

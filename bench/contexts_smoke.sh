@@ -15,11 +15,12 @@ for backend in contexts mimalloc jemalloc; do
   done
 done
 for measure in swap_in_out swap_in_out_many create_malloc_destroy_warm create_malloc_destroy_cold \
-  create_malloc_destroy_cold_ahead request; do
+  create_malloc_destroy_cold_ahead create_malloc_destroy_cold_present request; do
   has $measure contexts_small ns
 done
 has create_malloc_destroy_cold contexts_small_huge ns
 has create_malloc_destroy_cold_ahead contexts ns
+has create_malloc_destroy_cold_present contexts ns
 for backend in contexts_small contexts_small_huge; do
   has live_contexts $backend contexts
   has rss_one_block $backend KiB

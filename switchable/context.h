@@ -241,6 +241,15 @@ bool ca_contexts_init(const ca_contexts_settings *settings);
  * meanwhile: a context that is made then begins in a larger class, or is refused. */
 size_t ca_contexts_trim(void);
 
+/* Has the first page made present of each of the next `most` slots of this size that nobody has used
+ * yet, which then are idle slots with pages, also beyond `retained`: a context that begins in one
+ * doesn't wait for the system. For the start of a server, or for a thread that does it again
+ * whenever ca_contexts_count() says that few are left. Returns for how many slots: fewer where there
+ * are no more, 0 if no class has slots of this size. Any thread, also while others make contexts.
+ * O(slots), each a page that is resident from then on, or its part of one, and the system's time for
+ * that. */
+size_t ca_contexts_make_present(size_t slot_size, size_t most);
+
 /* Makes a context, parked. settings may be NULL: all zero. Returns the all-zero handle if it can't:
  * ca_context_try_create() says why. */
 ca_context ca_context_create(const ca_context_settings *settings);

@@ -101,8 +101,18 @@ static uint32_t take_fresh(ca_arena *self) {
   return fresh + 1;
 }
 
+static void *slot_of(const ca_arena *self, uint32_t number) {
+  return (void *)(self->begin + ((size_t)(number - 1) << self->slot_shift));
+}
+
+static void initialise(ca_arena *self, void *slot) {
+  if (self->initialise != NULL) {
+    self->initialise(slot, ca_arena_slot_size(self), self->argument);
+  }
+}
+
 static void *hand_out(ca_arena *self, uint32_t number) {
-  void *const slot = (void *)(self->begin + ((size_t)(number - 1) << self->slot_shift));
+  void *const slot = slot_of(self, number);
   set_place(self, number, PLACE_OUT);
   ca_unpoison_defined(slot, ca_arena_slot_size(self));
   return slot;
@@ -128,9 +138,7 @@ static __attribute__((noinline)) void *obtain_without_pages(ca_arena *self) {
     }
     if (number != 0) {
       void *const slot = hand_out(self, number);
-      if (self->initialise != NULL) {
-        self->initialise(slot, ca_arena_slot_size(self), self->argument);
-      }
+      initialise(self, slot);
       return slot;
     }
     number = pop(self, &self->resident, 0);
@@ -273,7 +281,7 @@ size_t ca_arena_trim(ca_arena *self, size_t retained) {
     if (number == 0) {
       return given;
     }
-    void *const slot = (void *)(self->begin + ((size_t)(number - 1) << self->slot_shift));
+    void *const slot = slot_of(self, number);
     set_place(self, number, PLACE_NONE);
     const size_t now = give_back(self, slot, number);
     given += now;
@@ -281,6 +289,22 @@ size_t ca_arena_trim(ca_arena *self, size_t retained) {
       return given;
     }
   }
+}
+
+size_t ca_arena_make_present(ca_arena *self, size_t most) {
+  size_t done = 0;
+  for (; done < most; done++) {
+    const uint32_t number = take_fresh(self);
+    if (number == 0) {
+      break;
+    }
+    void *const slot = slot_of(self, number);
+    *(volatile char *)slot = 0; /* As it is. */
+    initialise(self, slot);
+    ca_poison(slot, ca_arena_slot_size(self));
+    (void)push(self, &self->resident, number, NO_LIMIT);
+  }
+  return done;
 }
 
 bool ca_arena_is_out(const ca_arena *self, size_t index) {

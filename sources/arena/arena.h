@@ -112,6 +112,13 @@ void ca_arena_release(ca_arena *self, void *slot);
  * these fill go back, a call of the source for each run of pages. O(slots ever used). */
 size_t ca_arena_trim(ca_arena *self, size_t retained);
 
+/* Touches the next `most` slots that were never used, a byte of each, initialises them if they are to
+ * be, and makes them idle ones with pages, also beyond `retained`: who obtains one finds its first
+ * page there. Returns how many: fewer if there are no more. Each becomes idle before the next is
+ * taken, so that others may obtain and release meanwhile. O(slots), mostly the system's time for a
+ * page. */
+size_t ca_arena_make_present(ca_arena *self, size_t most);
+
 /* Each count is right for some moment during the call. */
 ca_arena_counts ca_arena_count(const ca_arena *self);
 

@@ -1,8 +1,10 @@
 #include "sources/arena/arena.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstring>
@@ -213,6 +215,42 @@ TEST_F(ArenaTest, InitialisesASlotBeforeItsFirstUseAndAfterItsPagesWentBack) {
   EXPECT_EQ(second[100], 0xC0);
 }
 
+TEST_F(ArenaTest, MakesSlotsPresentThatWereNeverUsedAndTheyAreIdleThen) {
+  Init(10, 1, Initialise);
+  unsigned char *const used = Obtain();
+  EXPECT_EQ(ca_arena_make_present(&arena_, 4), 4U);
+  EXPECT_EQ(initialised_, 5);
+  EXPECT_EQ(ca_is_poisoned(used + kSlot), ca_poison_is_seen()) << "the next one";
+  EXPECT_TRUE(ca_arena_check(&arena_));
+  EXPECT_EQ(ca_arena_count(&arena_).used, 5U);
+  EXPECT_EQ(ca_arena_count(&arena_).resident, 4U) << "more than are retained";
+  for (int i = 0; i < 4; ++i) {
+    unsigned char *const slot = Obtain();
+    EXPECT_LT(ca_arena_index(&arena_, slot), 5U);
+    EXPECT_EQ(slot[kSlot - 1], 0xC0);
+  }
+  EXPECT_EQ(initialised_, 5) << "each once";
+  EXPECT_EQ(ca_arena_make_present(&arena_, SIZE_MAX), 5U) << "no more than there are";
+  EXPECT_EQ(ca_arena_make_present(&arena_, 1), 0U);
+  EXPECT_EQ(ca_arena_make_present(&arena_, 0), 0U);
+  ca_arena_release(&arena_, used);
+  EXPECT_TRUE(ca_arena_check(&arena_));
+}
+
+TEST_F(ArenaTest, TheFirstPageOfASlotThatWasMadePresentIsThere) {
+  Init(3);
+  unsigned char *const first = Obtain();
+  const auto is_present = [](unsigned char *slot) {
+    unsigned char present = 0;
+    EXPECT_EQ(mincore(slot, 1, &present), 0);
+    return (present & 1) != 0;
+  };
+  EXPECT_FALSE(is_present(first));
+  EXPECT_EQ(ca_arena_make_present(&arena_, 1), 1U);
+  EXPECT_TRUE(is_present(first + kSlot));
+  EXPECT_FALSE(is_present(first + 2 * kSlot));
+}
+
 TEST_F(ArenaTest, RefusesSettingsOutOfRange) {
   const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   const std::size_t bad[][2] = {{0, 1},
@@ -411,6 +449,12 @@ TEST_F(ArenaTest, AModelAgreesAfterEachOfManySteps) {
           ca_arena_set_owner(&arena_, slot, slot + 1);
           out.push_back(slot);
         }
+      } else if (choice == 48) {
+        const std::size_t more = std::min<std::size_t>(random() % 4, kSlots - used);
+        ASSERT_EQ(ca_arena_make_present(&arena_, more), more);
+        initialised += static_cast<int>(more);
+        resident += more;
+        used += more;
       } else if (choice < 97 && !out.empty()) {
         std::swap(out[random() % out.size()], out.back());
         ASSERT_EQ(ca_arena_owner(&arena_, out.back() + random() % kSlot), out.back() + 1);
