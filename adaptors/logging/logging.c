@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "adaptors/logging/logging_writer.h"
+
 enum {
   RUN_MAX = 16384,  /* Records made events at once: 256 KiB stay in a cache, and cost few writes. */
   PIECE_MAX = 4096, /* Records. */
@@ -68,19 +70,10 @@ static ca_logging_record *advance(const ca_logging *self, ca_logging_record *pie
   return to == records_end(self) ? self->records : to;
 }
 
-/* Pieces complete and not yet written; may be told to whoever calls. */
-static uint64_t complete(const ca_logging *self) {
-  /* Acquire, `filled`: with the release of make_room(), so that what was put down in a piece is
-   * seen. Acquire, `written`: with the release of write_run(), so that a piece isn't put down in
-   * again before it has been read. Read first, it is never beyond `filled`. */
-  const uint64_t written = __atomic_load_n(&self->written, __ATOMIC_ACQUIRE);
-  return __atomic_load_n(&self->filled, __ATOMIC_ACQUIRE) - written;
-}
-
 /* Writes some of the pieces that are complete, as they lie one behind another. Returns whether there
  * were any. Requires the mutex. */
 static bool write_run(ca_logging *self) {
-  const uint64_t pending = complete(self);
+  const uint64_t pending = ca_logging_complete(self);
   const size_t to_end = (size_t)(records_end(self) - self->oldest) / self->piece_size;
   const size_t at_once = RUN_MAX / self->piece_size;
   size_t pieces = pending < to_end ? (size_t)pending : to_end;
@@ -92,7 +85,7 @@ static bool write_run(ca_logging *self) {
   }
   write_events(self, begin, ca_logging_events_make(&self->events, begin, end));
   self->oldest = advance(self, begin, pieces);
-  /* Release: with the acquire of complete() in make_room(). */
+  /* Release: with the acquire of ca_logging_complete() in make_room(). */
   __atomic_store_n(&self->written, self->written + pieces, __ATOMIC_RELEASE);
   return true;
 }
@@ -110,13 +103,13 @@ static void unlock(ca_logging *self) { (void)pthread_mutex_unlock(&self->mutex);
 
 static bool lock_and_write_run(ca_logging *self, uint64_t at_least) {
   lock(self);
-  const bool any = complete(self) >= at_least && write_run(self);
+  const bool any = ca_logging_complete(self) >= at_least && write_run(self);
   unlock(self);
   return any;
 }
 
 bool ca_logging_write(ca_logging *self) {
-  return complete(self) > 0 && lock_and_write_run(self, 1);
+  return ca_logging_complete(self) > 0 && lock_and_write_run(self, 1);
 }
 
 static bool op_check(const ca_allocator *base);
@@ -171,6 +164,9 @@ bool ca_logging_flush(ca_logging *self) { return flush(self, false); }
 bool ca_logging_reset(ca_logging *self) { return flush(self, true); }
 
 bool ca_logging_finish(ca_logging *self) {
+  if (self->has_writer) {
+    ca_logging_stop_writer(self);
+  }
   const bool whole = ca_logging_flush(self);
   if (self->next != NULL) {
     end_logging(self);
@@ -183,9 +179,12 @@ CA_COLD static bool make_room(ca_logging *self) {
   if (self->next == NULL) {
     return false;
   }
-  /* Release: with the acquire of complete() in another thread. */
+  /* Release: with the acquire of ca_logging_complete() in another thread. */
   __atomic_store_n(&self->filled, self->filled + 1, __ATOMIC_RELEASE);
-  if (complete(self) == self->pieces) {
+  if (self->has_writer && ca_logging_is_half_full(self)) {
+    ca_logging_wake_writer(self);
+  }
+  if (ca_logging_complete(self) == self->pieces) {
     self->full_waits++;
     (void)lock_and_write_run(self, self->pieces); /* Unless another thread did meanwhile. */
   }
@@ -310,7 +309,7 @@ static bool ring_holds(const ca_logging *self) {
     return self->next == NULL && self->end == NULL;
   }
   return self->piece <= self->next && self->next <= self->end &&
-         self->end == self->piece + self->piece_size && complete(self) < self->pieces &&
+         self->end == self->piece + self->piece_size && ca_logging_complete(self) < self->pieces &&
          self->piece == self->records + self->filled % self->pieces * self->piece_size &&
          self->oldest == self->records + self->written % self->pieces * self->piece_size;
 }

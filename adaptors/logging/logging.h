@@ -2,9 +2,9 @@
  *
  * Idea        a program's calls, recorded in order, can be replayed over any allocator. A call only
  *             puts down pointer and size in a buffer, a ring of pieces. What has been put down is
- *             turned into events (logging_events.h) and written by whoever comes first: a thread of
- *             yours that calls ca_logging_write() again and again, a flush, or, where neither came
- *             in time, the call that finds no room. Nothing is put into the blocks, and the calls
+ *             turned into events (logging_events.h) and written by whoever comes first: a thread for
+ *             that, which ca_logging_start_writer() starts, a flush, or, where neither came in
+ *             time, the call that finds no room. Nothing is put into the blocks, and the calls
  *             reach the inner allocator as they came.
  * Format      a header of 64 bytes: "CATRACE1", then as u64 the events, the numbers used + 1, the
  *             highest sum of live sizes, the sum of all sizes, the most blocks live at once, the
@@ -13,11 +13,11 @@
  *             u16 thread, u32 number, u32 old number (op 3), u32 size asked for (at most 2^32 - 1;
  *             0 for op 4). Little-endian machines only.
  * Cost        a call: the inner allocator's time, two stores and a comparison, and O(1) work more at
- *             the end of each piece. To turn one call into an event and write that takes several
- *             times as long, expected O(1): logging_bench tells both. A call that finds no room does
- *             so for up to 16384 calls, or waits while another thread does. So that none has to:
- *             have a thread call ca_logging_write() in a loop, which keeps up if calls come slower
- *             than it writes, with a buffer for the bursts (16 bytes a call, 32 a resize); or flush
+ *             the end of each piece, which at times wakes the thread. To turn one call into an event
+ *             and write that takes several times as long, expected O(1): logging_bench tells both.
+ *             A call that finds no room does so for up to 16384 calls, or waits while another thread
+ *             does. So that none has to: start the thread, which keeps up if calls come slower than
+ *             it writes, with a buffer for the bursts (16 bytes a call, 32 a resize); or flush
  *             before the moments that matter. full_waits tells how many calls had to.
  * Overhead    0 bytes a block; in the caller's memory 16 bytes for each live block, and slack; and
  *             the buffer.
@@ -29,13 +29,15 @@
  *             *self, and every ca_logging_write() must have returned.
  * Threads     as the inner allocator's, but one call at a time; below adaptors/locked the order is
  *             that of the lock. Only ca_logging_write() may be called by any thread at any time
- *             between init and the end of *self. Not for signal handlers; after a fork() the child
+ *             between init and the end of *self; the thread of ca_logging_start_writer() does nothing
+ *             else, and takes no signals. Not for signal handlers; after a fork() the child
  *             must not use it: both would write the same file.
  */
 #ifndef CONTEXT_ALLOCATOR_ADAPTORS_LOGGING_LOGGING_H_
 #define CONTEXT_ALLOCATOR_ADAPTORS_LOGGING_LOGGING_H_
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdint.h>
 
 #include "adaptors/logging/logging_events.h"
@@ -61,18 +63,24 @@ typedef struct ca_logging {
   ca_logging_record *end;
   uint64_t thread; /* Where a call has it. */
   ca_logging_record *piece;
-  uint64_t full_waits; /* How many calls found no room. */
+  uint64_t full_waits; /* How many calls found no room, */
+  uint64_t wakes;      /* and how many woke the writer. */
   char apart[64];      /* From the line that each call stores to. */
   /* Of both sides; each atomic has its order where it is used, in logging.c. */
   uint64_t filled;  /* Stored by the calls. */
   uint64_t written; /* Stored under the mutex. */
   uint64_t threads; /* Stored by the calls. */
   bool failed;      /* A write failed. Stored under the mutex. */
+  bool asleep;      /* The writer waits for `wake`, and nobody has posted it. */
+  bool stops;       /* The writer is to end. */
+  sem_t wake;
   /* Set by init. */
   int file;
   size_t pieces;
   size_t piece_size;
   ca_logging_record *records;
+  bool has_writer; /* Of the calls. */
+  pthread_t writer;
   pthread_mutex_t turn; /* Held by the one that waits for the mutex next. */
   pthread_mutex_t mutex;
   /* Under the mutex. */
@@ -95,10 +103,16 @@ bool ca_logging_init(ca_logging *self, ca_allocator *inner, int file, void *memo
 /* Names the thread that makes the calls from now on; 0 at first. */
 void ca_logging_set_thread(ca_logging *self, uint16_t thread);
 
-/* Writes up to 16384 calls, in whole pieces of the buffer that are complete. Returns whether there
- * were any: a thread that calls this in a loop may sleep when there weren't, for as long as the calls
- * take to fill half the buffer. A piece is a quarter of the buffer, at most 64 KiB. Harmless after
- * finish, and of the all-zero value. */
+/* Starts a thread that writes what is complete, until finish ends it: it looks again in the time in
+ * which a piece is filled, and sleeps where that is beyond 10 ms. Returns 0, or an
+ * errno value, and nothing has changed then: EINVAL if logging has ended or never began, EALREADY if
+ * there is such a thread, or as pthread_create(), which takes some memory of libc's malloc. */
+int ca_logging_start_writer(ca_logging *self);
+
+/* For a thread of your own instead. Writes up to 16384 calls, in whole pieces of the buffer that
+ * are complete. Returns whether there were any: a thread that calls this in a loop may sleep when
+ * there weren't, for as long as the calls take to fill half the buffer. A piece is a quarter of the
+ * buffer, at most 64 KiB. Harmless after finish, and of the all-zero value. */
 bool ca_logging_write(ca_logging *self);
 
 /* Writes all that is pending, with a header that makes the file a whole trace so far; waits for a
@@ -109,8 +123,8 @@ bool ca_logging_flush(ca_logging *self);
  * the same. O(the table). */
 bool ca_logging_reset(ca_logging *self);
 
-/* Flushes and ends logging; calls pass through from then on. Twice is harmless, and so is the
- * all-zero value. */
+/* Ends the thread, flushes, and ends logging; calls pass through from then on. Twice is harmless,
+ * and so is the all-zero value. */
 bool ca_logging_finish(ca_logging *self);
 
 /* The allocator interface of *self; valid as long as *self is. */

@@ -1,9 +1,12 @@
 #include "adaptors/logging/logging.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <map>
@@ -98,6 +101,7 @@ class LoggingTest : public testing::Test {
     EXPECT_EQ(Header().total_bytes, total);
     EXPECT_EQ(logging_.events.left_out, 0U);
   }
+  void Model(unsigned seed, int rounds);
   // Calls that fill the rest of the piece.
   void FillPiece() {
     for (std::ptrdiff_t i = logging_.end - logging_.next; i > 0; --i) Allocate(1);
@@ -476,6 +480,93 @@ TEST_F(LoggingTest, AnotherThreadMayWriteAtAnyTime) {
     EXPECT_EQ(Header().threads, 40U);
     ASSERT_EQ(ftruncate(fileno(file_), 0), 0);
   }
+}
+
+// The calls of a model, all blocks freed at the end.
+void LoggingTest::Model(unsigned seed, int rounds) {
+  std::mt19937 random(seed);
+  ca_testing::ModelLimits limits;
+  limits.max_blocks = 40;
+  ca_testing::AllocatorModel model(
+      allocator(), [&random] { return static_cast<std::uint32_t>(random()); }, limits);
+  for (int round = 0; round < rounds; ++round) {
+    for (int step = 0; step < 60; ++step) ASSERT_EQ(model.Step(), "");
+    ASSERT_EQ(model.FreeAll(), "");
+    ca_bump_reset(&bump_);
+  }
+}
+
+TEST_F(LoggingTest, ItsWriterWritesTheSameTrace) {
+  for (const std::size_t buffer : {128, 1024, 16384}) {
+    std::vector<ca_logging_event> alone;
+    for (const bool has_writer : {false, true}) {
+      Init(sizeof table_, buffer);
+      ca_bump_reset(&bump_);
+      if (has_writer) ASSERT_EQ(ca_logging_start_writer(&logging_), 0);
+      Model(1, 40);
+      EXPECT_TRUE(allocator()->ops->check(allocator()));
+      EXPECT_TRUE(ca_logging_finish(&logging_));
+      ExpectWhole();
+      std::vector<ca_logging_event> events = Events();
+      if (!has_writer) {
+        alone = events;
+        continue;
+      }
+      ASSERT_EQ(events.size(), alone.size());
+      EXPECT_EQ(std::memcmp(events.data(), alone.data(), alone.size() * sizeof alone[0]), 0);
+      ASSERT_EQ(ftruncate(fileno(file_), 0), 0);
+    }
+  }
+}
+
+TEST_F(LoggingTest, ItsWriterIsWokenWhenTheBufferIsHalfFull) {
+  ASSERT_EQ(ca_logging_start_writer(&logging_), 0);
+  for (int round = 0; round < 50; ++round) {
+    for (std::size_t i = 0; i < logging_.pieces / 2; ++i) {
+      FillPiece();
+      Allocate(1);  // Looks for room in the next one.
+    }
+    while (__atomic_load_n(&logging_.written, __ATOMIC_ACQUIRE) < logging_.filled) {
+      std::this_thread::yield();
+    }
+    ca_bump_reset(&bump_);
+  }
+  EXPECT_EQ(logging_.full_waits, 0U);
+  EXPECT_LE(logging_.wakes, 50U) << "not more than one a round";
+  EXPECT_TRUE(ca_logging_finish(&logging_));
+}
+
+TEST_F(LoggingTest, ItsWriterIsStartedOnceAndOnlyWhileLogging) {
+  EXPECT_EQ(ca_logging_start_writer(&logging_), 0);
+  EXPECT_EQ(ca_logging_start_writer(&logging_), EALREADY);
+  EXPECT_TRUE(ca_logging_finish(&logging_));
+  EXPECT_TRUE(ca_logging_finish(&logging_));
+  EXPECT_EQ(ca_logging_start_writer(&logging_), EINVAL);
+  ca_logging nothing = {};
+  EXPECT_EQ(ca_logging_start_writer(&nothing), EINVAL);
+  Init(sizeof table_);
+  EXPECT_EQ(ca_logging_start_writer(&logging_), 0) << "and again after another init";
+}
+
+TEST_F(LoggingTest, ItsWriterEndsAlsoWhereTheFileCannotBeWritten) {
+  ASSERT_TRUE(
+      ca_logging_init(&logging_, ca_bump_allocator(&bump_), 1 << 20, table_, sizeof table_, 128));
+  ASSERT_EQ(ca_logging_start_writer(&logging_), 0);
+  for (int i = 0; i < 1000; ++i) ca_deallocate(allocator(), Allocate(1).ptr, 1, 16);
+  EXPECT_FALSE(ca_logging_finish(&logging_));
+}
+
+TEST_F(LoggingTest, ItsWriterTakesNoSignals) {
+  ASSERT_EQ(ca_logging_start_writer(&logging_), 0);
+  sigset_t mine;
+  ASSERT_EQ(pthread_sigmask(SIG_SETMASK, nullptr, &mine), 0);
+  EXPECT_EQ(sigismember(&mine, SIGUSR1), 0) << "the caller's are as they were";
+  static std::atomic<int> taken{0};
+  ASSERT_NE(std::signal(SIGUSR1, [](int) { ++taken; }), SIG_ERR);
+  ASSERT_EQ(pthread_kill(logging_.writer, SIGUSR1), 0);
+  EXPECT_TRUE(ca_logging_finish(&logging_));
+  EXPECT_EQ(taken, 0);
+  std::signal(SIGUSR1, SIG_DFL);
 }
 
 TEST_F(LoggingTest, AFileThatCannotBeWrittenEndsLoggingAndNothingElse) {
