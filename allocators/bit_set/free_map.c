@@ -29,23 +29,33 @@ void ca_free_map_reset(ca_free_map *self) {
   self->words[self->index.word_count] = 0;
 }
 
-/* The bits of the next word, as far as runs may reach into it. */
-static inline uint64_t bits_behind(const ca_free_map *self, size_t word) {
-  return CA_UNLIKELY(word + 1 == self->out) ? 0 : self->words[word + 1];
+/* These bits of a word, but none if it's the one that is out. */
+static inline uint64_t unless_out(const ca_free_map *self, size_t word, uint64_t bits) {
+  return CA_UNLIKELY(word == self->out) ? 0 : bits;
 }
 
-/* What the index has to say of a word: its longest run, and where that begins. One of more than 64
- * blocks, which goes on in the next word, counts as 64. */
-static void settle(ca_free_map *self, size_t word) {
-  const uint64_t bits = CA_UNLIKELY(word == self->out) ? 0 : self->words[word];
+/* The bits of the next word, as far as runs may reach into it. */
+static inline uint64_t bits_behind(const ca_free_map *self, size_t word) {
+  return unless_out(self, word + 1, self->words[word + 1]);
+}
+
+/* What the index has to say of a word with these bits, and those `behind` it in the next one: its
+ * longest run, and where that begins. One of more than 64 blocks, which goes on in the next word,
+ * counts as 64. */
+static inline void settle_bits(ca_free_map *self, size_t word, uint64_t bits, uint64_t behind) {
   unsigned place;
   const unsigned inside = ca_bits_longest_run(bits, &place);
   const unsigned at_top = ca_bits_run_at_top(bits);
-  const unsigned reach = at_top + ca_bits_run_at_bottom(bits_behind(self, word));
+  const unsigned reach = at_top + ca_bits_run_at_bottom(behind);
   const unsigned across = (reach < 64 ? reach : 64) & (0U - (unsigned)(bits >> 63));
   const bool is_across = across > inside;
   ca_run_index_put(&self->index, word, is_across ? across : inside,
                    is_across ? 64 - at_top : place);
+}
+
+static void settle(ca_free_map *self, size_t word) {
+  const uint64_t bits = unless_out(self, word, self->words[word]);
+  settle_bits(self, word, bits, bits_behind(self, word));
 }
 
 /* Whether runs that begin in the word before may reach into this one. */
@@ -68,22 +78,28 @@ static void settle_range(ca_free_map *self, size_t first, size_t length) {
   settle_before(self, first / 64);
 }
 
-/* Up to 64 blocks. */
+/* Up to 64 blocks. Nobody could foretell whether a run reaches into the next word, or whether the
+ * one before has to do with it. So the word itself, which always changes, is settled first, from
+ * what is at hand, and what those guesses need is read before: a wrong one then costs little more
+ * than the other word's own time. */
 static inline void take_short(ca_free_map *self, size_t first, unsigned length) {
   const size_t word = first / 64;
   const unsigned shift = (unsigned)(first % 64);
   const uint64_t run = ca_bits_low(length);
   const uint64_t in_next = run >> 1 >> (63 - shift);
   const uint64_t before = self->words[word];
-  self->words[word] = before & ~(run << shift);
+  const uint64_t after = before & ~(run << shift);
+  const uint64_t next = self->words[word + 1] & ~in_next;
+  const uint64_t taken_below = ~before << 1 << (63 - shift);
+  /* Seldom both at once, and so foretold more often than each alone. */
+  const bool is_continued = (taken_below | !reaches(self, word)) == 0;
+  self->words[word] = after;
+  self->words[word + 1] = next;
+  settle_bits(self, word, unless_out(self, word, after), unless_out(self, word + 1, next));
   if (in_next != 0) {
-    self->words[word + 1] &= ~in_next;
     settle(self, word + 1);
   }
-  settle(self, word);
-  /* Seldom both at once, so that this is foretold; each alone would be a guess. */
-  const uint64_t taken_below = ~before << 1 << (63 - shift);
-  if (CA_UNLIKELY((taken_below | !reaches(self, word)) == 0)) {
+  if (CA_UNLIKELY(is_continued)) {
     settle(self, word - 1);
   }
 }
