@@ -11,6 +11,7 @@ enum {
   RUN_MAX = 16384,  /* Records made events at once: 256 KiB stay in a cache, and cost few writes. */
   PIECE_MAX = 4096, /* Records. */
   PIECES_MIN = 4,
+  DEFAULT_MAX = 65536, /* Records: 1 MiB, which a second-level cache still holds. */
 };
 
 static ca_logging *from_base(ca_allocator *base) { return (ca_logging *)base; }
@@ -344,7 +345,7 @@ static void divide(ca_logging *self, char *memory, size_t size, size_t buffer) {
 }
 
 static size_t default_buffer(size_t size) {
-  const size_t most = RUN_MAX * sizeof(ca_logging_record);
+  const size_t most = DEFAULT_MAX * sizeof(ca_logging_record);
   return size / 8 < most ? size / 8 : most;
 }
 

@@ -17,8 +17,9 @@
  *             and write that takes several times as long, expected O(1): logging_bench tells both.
  *             A call that finds no room does so for up to 16384 calls, or waits while another thread
  *             does. So that none has to: start the thread, which keeps up if calls come slower than
- *             it writes, with a buffer for the bursts (16 bytes a call, 32 a resize); or flush
- *             before the moments that matter. full_waits tells how many calls had to.
+ *             it writes, with a buffer for the bursts (16 bytes a call, 32 a resize: 1 MiB in the
+ *             benchmark); or flush before the moments that matter. full_waits tells how many calls
+ *             had to.
  * Overhead    0 bytes a block; in the caller's memory 16 bytes for each live block, and slack; and
  *             the buffer.
  * Alignment   as the inner allocator's.
@@ -94,7 +95,7 @@ typedef struct ca_logging {
 
 /* Starts a trace in `file`, a descriptor of a regular file, open for writing, whose contents it
  * replaces from the beginning on. Of the `size` bytes of memory about `buffer` hold calls (0: an
- * eighth, at most 256 KiB; less than CA_LOGGING_BUFFER_MIN: as much as that), the rest is the
+ * eighth, at most 1 MiB; less than CA_LOGGING_BUFFER_MIN: as much as that), the rest is the
  * table: for a million live blocks give it 40 MiB. Returns false if size is too small, or buffer
  * leaves less than half of CA_LOGGING_MEMORY_MIN: calls then pass through without being logged. */
 bool ca_logging_init(ca_logging *self, ca_allocator *inner, int file, void *memory, size_t size,
@@ -123,8 +124,8 @@ bool ca_logging_flush(ca_logging *self);
  * the same. O(the table). */
 bool ca_logging_reset(ca_logging *self);
 
-/* Ends the thread, flushes, and ends logging; calls pass through from then on. Twice is harmless,
- * and so is the all-zero value. */
+/* Ends the thread, which may take a millisecond, flushes, and ends logging; calls pass through from
+ * then on. Twice is harmless, and so is the all-zero value. */
 bool ca_logging_finish(ca_logging *self);
 
 /* The allocator interface of *self; valid as long as *self is. */

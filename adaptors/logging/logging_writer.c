@@ -10,6 +10,7 @@
 static const long SECOND = 1000000000;
 static const long PAUSE_MIN = 50000;
 static const long PAUSE_MAX = 10000000; /* Beyond this a rest ends only by being woken. */
+static const long PAUSE_DEAF = 1000000; /* A rest that can't be ended: finish waits for it. */
 static const long CALL_MIN = 10;        /* Hardly any program makes 100 million a second. */
 
 /* The writer rests while there is nothing to do: about as long as it takes to fill a piece, so that
@@ -46,7 +47,7 @@ static bool was_woken(ca_logging *self, long pause) {
 }
 
 static void rest(ca_logging *self, long pause) {
-  if (pause <= PAUSE_MAX && pause < (long)(self->pieces * self->piece_size / 2) * CALL_MIN) {
+  if (pause <= PAUSE_DEAF && pause < (long)(self->pieces * self->piece_size / 2) * CALL_MIN) {
     const struct timespec length = {.tv_nsec = pause};
     (void)nanosleep(&length, NULL);
     return;
