@@ -105,9 +105,10 @@ bool ca_logging_init(ca_logging *self, ca_allocator *inner, int file, void *memo
 void ca_logging_set_thread(ca_logging *self, uint16_t thread);
 
 /* Starts a thread that writes what is complete, until finish ends it: it looks again in the time in
- * which a piece is filled, and sleeps where that is beyond 10 ms. Returns 0, or an
- * errno value, and nothing has changed then: EINVAL if logging has ended or never began, EALREADY if
- * there is such a thread, or as pthread_create(), which takes some memory of libc's malloc. */
+ * which a piece is filled, and sleeps where that is beyond 10 ms. From then on finish must be called
+ * before *self or its memory ends. Returns 0, or an errno value, and nothing has changed then: EINVAL
+ * if logging has ended or never began, EALREADY if there is such a thread, or as pthread_create(),
+ * which takes some memory of libc's malloc. */
 int ca_logging_start_writer(ca_logging *self);
 
 /* For a thread of your own instead. Writes up to 16384 calls, in whole pieces of the buffer that
