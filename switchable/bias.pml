@@ -3,7 +3,8 @@
  * `bias_model` runs it.
  *
  * A context is biased to one thread, which swaps it in and out, also steps out of it, holds it for a
- * moment while it is parked, and uses a stale handle. At the same time a second thread destroys it and
+ * moment while it is parked, uses a stale handle, and ends it and makes another in the same slot, which
+ * is biased from the start. At the same time a second thread destroys it and
  * makes another in the same slot, and a third holds it for a moment, also by a stale handle. What
  * must hold, in every interleaving:
  *
@@ -55,6 +56,7 @@ byte holder = BIASED(1);
 byte generation = 1;
 bit in;
 byte handle = 1;     /* Of the context that is alive, or was. */
+bit renewed;         /* The thread has ended it, and made number 3. */
 byte numbers;
 
 /* Not in the code. */
@@ -64,7 +66,9 @@ byte finished;
 /* The biased thread's stores. */
 #define IN 0
 #define HOLDER 1
-chan buffer = [3] of { bit, byte };
+#define GENERATION 2
+#define HANDLE 3
+chan buffer = [6] of { byte, byte };
 byte buffered;       /* Of those, to `holder`. */
 byte newest;
 
@@ -79,26 +83,28 @@ inline store(word, value) {
 }
 
 #define LOADED (buffered > 0 -> newest : holder)
+#define ITS_GENERATION (renewed -> 3 : generation)
 
 active proctype processor() {
-  bit word;
-  byte value;
+  byte word, value;
 end:
   do
   :: atomic {
        buffer?word(value) ->
        if
        :: word == HOLDER -> holder = value; buffered--
-       :: else -> in = value
+       :: word == GENERATION -> generation = value
+       :: word == HANDLE -> handle = value
+       :: word == IN -> in = value
        fi;
        word = 0; value = 0
      }
   od
 }
 
-inline now_held(by) {
+inline now_held(by, alive) {
   holders++;
-  assert(holders == 1 && generation == by)
+  assert(holders == 1 && alive == by)
 }
 
 /* ca_hold() by the biased thread, and ca_hold_biased() where it finds itself. */
@@ -110,7 +116,7 @@ inline hold(by, mark) {
         atomic {
           empty(buffer) ->
           if
-          :: holder == seen -> holder = mark; got = true; now_held(by)
+          :: holder == seen -> holder = mark; got = true; now_held(by, ITS_GENERATION)
           :: else
           fi
         };
@@ -133,7 +139,7 @@ inline swap_in(by) {
 #ifndef BUG_ONE_LOOK
        :: !IS_BIASED_TO(LOADED, by)
 #endif
-       :: else -> got = true; now_held(by)
+       :: else -> got = true; now_held(by, ITS_GENERATION)
        fi
      };
      if
@@ -168,9 +174,18 @@ inline step_out_and_in() {
 inline swap_out() {
   if
   :: atomic { LOADED != SWAPPED_IN -> holders--; store(IN, 0) }
-  :: atomic { LOADED == SWAPPED_IN -> holders--; store(HOLDER, BIASED(generation)) }
-  :: atomic { LOADED == SWAPPED_IN -> holders--; store(HOLDER, PARKED(generation)) }
+  :: atomic { LOADED == SWAPPED_IN -> holders--; store(HOLDER, BIASED(ITS_GENERATION)) }
+  :: atomic { LOADED == SWAPPED_IN -> holders--; store(HOLDER, PARKED(ITS_GENERATION)) }
   fi
+}
+
+/* ca_hold_own(), the end, ca_slot_cache_take(), and ca_let_go_new(). Requires that it was held by bias. */
+inline renew() {
+  store(HOLDER, SELF);
+  store(IN, 0);
+  atomic { renewed = 1; store(GENERATION, 3) };
+  atomic { holders--; store(HOLDER, BIASED(3)) };
+  store(HANDLE, 3)
 }
 
 active proctype biased() {
@@ -183,22 +198,19 @@ active proctype biased() {
      got = false;
      if
      :: by = 1
-     :: by = handle
+     :: by = (renewed -> 3 : handle)
      fi;
      if
      :: swap_in(by);
         if
-        :: got ->
-           if
-           :: step_out_and_in()
-           :: true
-           fi;
-           swap_out()
+        :: got && !renewed && LOADED != SWAPPED_IN -> renew()
+        :: got -> step_out_and_in(); swap_out()
+        :: got -> swap_out()
         :: else
         fi
      :: hold(by, SELF);
         if
-        :: got -> atomic { holders--; store(HOLDER, PARKED(generation)) }
+        :: got -> atomic { holders--; store(HOLDER, PARKED(ITS_GENERATION)) }
         :: else
         fi
      fi
@@ -215,7 +227,7 @@ inline hold_from_outside(other, by) {
      :: seen == PARKED(by) ->
         atomic {
           if
-          :: holder == seen -> holder = HELD_BY(other); got = true; now_held(by)
+          :: holder == seen -> holder = HELD_BY(other); got = true; now_held(by, generation)
           :: else
           fi
         }
@@ -277,7 +289,7 @@ inline revoke(other, by) {
 #endif
                 holder = HELD_BY(other);
                 got = true;
-                now_held(by)
+                now_held(by, generation)
              :: else
              fi
            }

@@ -53,8 +53,10 @@ static void set_name(ca_context_header *self, const char *name) {
 static void hand_over_counts(const ca_context_header *self, ca_thread_state *state) {
   ca_thread_add(state, CA_THREAD_ALLOCATIONS, self->allocations);
   ca_thread_add(state, CA_THREAD_DEALLOCATIONS, self->deallocations);
-  ca_thread_add(state, CA_THREAD_TAKEN_IN, self->taken_in);
-  ca_thread_add(state, CA_THREAD_REFUSALS, self->refusals);
+  if (CA_UNLIKELY((self->taken_in | self->refusals) != 0)) {
+    ca_thread_add(state, CA_THREAD_TAKEN_IN, self->taken_in);
+    ca_thread_add(state, CA_THREAD_REFUSALS, self->refusals);
+  }
 }
 
 static void forget_blocks(ca_context_header *self) {
@@ -93,8 +95,7 @@ static size_t budget_of(const ca_context_settings *settings, size_t overhead, bo
 /* Of `least` bytes or more. All of the budget has to fit the largest slot: then what is left of it
  * always does. */
 static ca_context_header *obtain_slot(const ca_context_settings *settings, ca_context_kind kind,
-                                      size_t overhead, bool is_heap, size_t least,
-                                      size_t *slot_size) {
+                                      size_t overhead, bool is_heap, size_t least) {
   const size_t budget = budget_of(settings, overhead, is_heap);
   if (budget > SIZE_MAX - overhead || (is_heap && overhead >= ca_slots_largest())) {
     return NULL;
@@ -107,8 +108,8 @@ static ca_context_header *obtain_slot(const ca_context_settings *settings, ca_co
     size = settings->first + overhead + (kind == CA_CONTEXT_BUMP ? settings->reserve : 0);
     size = size < least ? least : size;
   }
-  return is_heap ? ca_slots_obtain_near(size, slot_size)
-                 : ca_slots_obtain(size == 0 ? default_slot_size : size, slot_size);
+  return is_heap ? ca_slots_obtain_near(size)
+                 : ca_slots_obtain(size == 0 ? default_slot_size : size);
 }
 
 CA_COLD static ca_context_result why_no_slot(const ca_context_settings *settings, size_t overhead,
@@ -138,12 +139,6 @@ static bool init_local(ca_context_header *self, const ca_context_settings *setti
       &self->local, ca_block_make(begin, ca_context_range_size(self)), kind, &local);
 }
 
-/* A stale handle or block is still to be told by the header of its idle slot. */
-static void release_slot(ca_context_header *self) {
-  ca_slots_release(self);
-  ca_unpoison_defined(self, offsetof(ca_context_header, local));
-}
-
 /* A slot with its local allocator. What `first` fits may be too small for the kind: then a larger
  * one. */
 static ca_context_result init_slot(const ca_context_settings *settings, ca_context_kind kind,
@@ -151,14 +146,12 @@ static ca_context_result init_slot(const ca_context_settings *settings, ca_conte
   const size_t overhead = overhead_of(settings, kind);
   size_t least = 0;
   for (;;) {
-    size_t slot_size;
-    ca_context_header *const self =
-        obtain_slot(settings, kind, overhead, is_heap, least, &slot_size);
+    ca_context_header *const self = obtain_slot(settings, kind, overhead, is_heap, least);
     if (CA_UNLIKELY(self == NULL)) {
       return least > ca_slots_largest() ? CA_CONTEXT_OUT_OF_RANGE
                                         : why_no_slot(settings, overhead, is_heap);
     }
-    self->slot_size = slot_size;
+    const size_t slot_size = self->slot_size;
     self->overhead = (uint32_t)overhead; /* A page at most. */
     __atomic_store_n(&self->extension, NULL, __ATOMIC_RELAXED);
     __atomic_store_n(&self->extends, NULL, __ATOMIC_RELAXED);
@@ -168,7 +161,7 @@ static ca_context_result init_slot(const ca_context_settings *settings, ca_conte
       return CA_CONTEXT_DONE;
     }
     const bool is_cut = slot_size - overhead < self->budget;
-    release_slot(self);
+    ca_slots_release(self);
     if (!is_cut) {
       return CA_CONTEXT_OUT_OF_RANGE;
     }
@@ -214,7 +207,6 @@ ca_reserve ca_context_use_reserve(ca_reserve reserve) {
 }
 
 static void init_header(ca_context_header *self, const ca_context_settings *settings) {
-  self->parked_by = 0;
   self->current = CA_CURRENT_COROUTINE;
   self->parent = NULL;
   self->first_child = NULL;
@@ -255,7 +247,7 @@ static inline ca_context_result begin(const ca_context_settings *settings, ca_co
   const ca_context_result reserved = init_reserve(*begun, settings->reserve);
   if (CA_UNLIKELY(reserved != CA_CONTEXT_DONE)) {
     ca_context_allocator_destroy(&(*begun)->local);
-    release_slot(*begun);
+    ca_slots_release(*begun);
     return reserved;
   }
   init_header(*begun, settings);
@@ -295,7 +287,9 @@ void ca_context_header_close(ca_context_header *self) {
   (void)__atomic_load_n(&self->foreign, __ATOMIC_ACQUIRE);
   __atomic_store_n(&self->foreign, CA_FOREIGN_GONE, __ATOMIC_RELAXED);
   (void)ca_context_header_use_reserve(self, CA_RESERVE_OPEN); /* Its bytes are given up, too. */
-  ca_context_release_extensions(self);
+  if (CA_UNLIKELY(ca_context_extension(self) != NULL)) {
+    ca_context_release_extensions(self);
+  }
   ca_context_allocator_destroy(&self->local);
   ca_thread_state *const state = ca_thread_state_get();
   ca_thread_add(state, CA_THREAD_DESTROYED, 1);
@@ -306,7 +300,7 @@ void ca_context_header_release_slot(ca_context_header *self) {
   if (CA_UNLIKELY(ca_family_of(self) != NULL) && !ca_family_leave(self)) {
     return; /* Who gives back the last byte of its family calls again. */
   }
-  release_slot(self);
+  ca_slots_release(self);
 }
 
 void ca_context_header_end(ca_context_header *self) {
@@ -350,7 +344,7 @@ static inline ca_context_result try_create(const ca_context_settings *settings,
     return result;
   }
   *context = (ca_context){self, self->generation};
-  ca_let_go(self);
+  ca_let_go_new(self, ca_thread_state_get());
   return CA_CONTEXT_DONE;
 }
 
@@ -365,7 +359,7 @@ ca_context ca_context_create(const ca_context_settings *settings) {
 }
 
 ca_context_result ca_context_destroy(ca_context context) {
-  const ca_context_result result = ca_hold_handle(context, context.header);
+  const ca_context_result result = ca_hold_handle(context);
   if (result != CA_CONTEXT_DONE) {
     return result;
   }

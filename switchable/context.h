@@ -7,8 +7,11 @@
  *             kept in the freed blocks themselves, which the context takes in when it is next
  *             swapped in, or when it would else refuse a request.
  * Cost        create, destroy, reset, swap: O(1). A swap takes in what was freed by others
- *             meanwhile: O(1) each. A thread that parks a context twice in a row has it biased to
- *             itself: its swaps of it then take no locked instruction. The first other thread that
+ *             meanwhile: O(1) each. A thread keeps the slot of a context that it ends, one of each
+ *             class up to 64 KiB, for the next one it creates, which costs one locked instruction;
+ *             else create and destroy take three. That one, and a context which a thread parks twice
+ *             in a row, is biased to the thread: swaps there take no locked instruction, nor does
+ *             destroy. The first other thread that
  *             wants to hold it pays a system call which interrupts every processor that runs a thread
  *             of the process (membarrier: microseconds), and the bias is gone. Where contexts go from
  *             thread to thread all the time this is soon noticed, and none is biased: there are 64
@@ -159,8 +162,8 @@ enum {
 typedef struct ca_context_class {
   size_t slot_size; /* A power of two, CA_CONTEXT_LEAST_SLOT or more. */
   size_t slots;     /* How many: address space only, until they are used. */
-  size_t retained;  /* Idle slots whose pages are kept for the next context. 0: all; so are they of
-                     * slots smaller than a page. */
+  size_t retained;  /* Idle slots whose pages are kept for the next context, besides one a thread of
+                     * each class up to 64 KiB. 0: all; so are they of slots smaller than a page. */
   /* When a context is the first in its slot, and the next `ahead` slots weren't used either, the first
    * page of all of them, or the pages that small ones lie in, are made present by one system call
    * (Linux 6.15; else nothing happens): about half the time of a fault each, for pages that may never

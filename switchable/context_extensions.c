@@ -167,11 +167,9 @@ static bool holds(ca_context_allocator *local, size_t size, size_t align) {
 }
 
 /* Over a slot that nobody else knows yet. */
-static bool init_extension(const ca_context_header *self, ca_context_header *new, size_t slot_size,
-                           size_t left) {
+static bool init_extension(const ca_context_header *self, ca_context_header *new, size_t left) {
   new->is_reserve = false;
   __atomic_store_n(&new->family, NULL, __ATOMIC_RELAXED);
-  new->slot_size = slot_size;
   new->overhead = self->overhead;
   new->budget = left;
   const ca_context_kind kind = ca_context_allocator_kind(&self->local);
@@ -205,13 +203,13 @@ static size_t least_slot_size(const ca_context_header *self, size_t left, size_t
 CA_COLD static bool extend_from(ca_context_header *self, size_t least, size_t most, size_t left,
                                 size_t size, size_t align) {
   for (;;) {
-    size_t slot_size;
-    ca_context_header *const new = ca_slots_obtain(least, &slot_size);
+    ca_context_header *const new = ca_slots_obtain(least);
     if (new == NULL) {
       return false;
     }
-    const bool would_do = init_extension(self, new, slot_size, left) && slot_size <= most &&
-                          holds(&new->local, size, align);
+    const size_t slot_size = new->slot_size;
+    const bool would_do =
+        init_extension(self, new, left) && slot_size <= most && holds(&new->local, size, align);
     if (would_do && ca_family_charge(self, ca_context_range_size(new))) {
       link_extension(self, new);
       return true;
@@ -249,12 +247,11 @@ bool ca_context_extend(ca_context_header *self, size_t size, size_t align) {
 }
 
 ca_context_result ca_context_add_reserve(ca_context_header *self, size_t reserve) {
-  size_t slot_size;
-  ca_context_header *const new = ca_slots_obtain(reserve + self->overhead, &slot_size);
+  ca_context_header *const new = ca_slots_obtain(reserve + self->overhead);
   if (new == NULL) {
     return CA_CONTEXT_NO_SLOT; /* It is less than the budget, which was found to fit one. */
   }
-  if (!init_extension(self, new, slot_size, reserve)) {
+  if (!init_extension(self, new, reserve)) {
     give_back(new);
     return CA_CONTEXT_OUT_OF_RANGE;
   }

@@ -70,7 +70,8 @@ typedef struct ca_context_header {
   bool asking;     /* `exhausted` is running. */
   bool ending;     /* Atomic: its links are the destroyer's, without the lock. */
   bool reserve_open;
-  bool is_reserve; /* Of an extension: only the error path may use it. */
+  bool is_reserve;    /* Of an extension: only the error path may use it. */
+  uint8_t slot_class; /* Of its size; one more than there are: of a NUMA node's heaps. */
   size_t budget;
   uint64_t refusals;
   struct ca_context_header *parent;

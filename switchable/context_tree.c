@@ -92,7 +92,7 @@ static ca_context_result hold_descendants(ca_context_header *root, bool to_destr
   }
   for (ca_context_header *node = ca_context_tree_next(root, root); node != NULL;
        node = ca_context_tree_next(node, root)) {
-    if (!ca_hold((ca_context){node, node->generation}, node)) {
+    if (!ca_hold((ca_context){node, node->generation})) {
       let_go_until(root, node);
       return CA_CONTEXT_HELD;
     }

@@ -21,19 +21,40 @@ static inline bool ca_hold_unbiased(ca_context context, const void *mark) {
                                      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
-static inline bool ca_hold(ca_context context, const void *mark) {
-  return CA_LIKELY(ca_hold_unbiased(context, mark)) || ca_hold_biased(context, mark);
+/* What is biased to this thread, unless it has another swapped in: that may be by bias, too. */
+static inline bool ca_hold_own(ca_context context) {
+  const ca_thread_state *const state = ca_thread_state_get();
+  if (state->coroutine != NULL || !ca_hold_by_bias(context, state)) {
+    return false;
+  }
+  ca_hold_by_itself(context.header, state);
+  return true;
 }
 
-/* Holds it for itself, if it is parked. Requires that it can't end meanwhile. */
+/* Has it held by itself, if it is parked. */
+static inline bool ca_hold(ca_context context) {
+  return ca_hold_own(context) || CA_LIKELY(ca_hold_unbiased(context, context.header)) ||
+         ca_hold_biased(context, context.header);
+}
+
+/* Likewise. Requires that it can't end meanwhile. */
 static inline bool ca_hold_parked(ca_context_header *self) {
   /* Relaxed: if it is just being orphaned, it is held. */
   const uint64_t generation = __atomic_load_n(&self->generation, __ATOMIC_RELAXED);
-  return ca_hold((ca_context){self, generation}, self);
+  return ca_hold((ca_context){self, generation});
 }
 
 static inline void ca_let_go(ca_context_header *self) {
   __atomic_store_n(&self->holder, (uintptr_t)self->generation, __ATOMIC_RELEASE);
+}
+
+/* The first time: biased at once where a context of this thread ended in the same slot just before,
+ * as most will end where they began, too. */
+static inline void ca_let_go_new(ca_context_header *self, ca_thread_state *state) {
+  const uintptr_t holder =
+      self->parked_by != 0 ? ca_bias_for(self, state) : (uintptr_t)self->generation;
+  /* Release, as above. */
+  __atomic_store_n(&self->holder, holder, __ATOMIC_RELEASE);
 }
 
 /* Whether this thread holds it: swapped in, or as its own heap. Doesn't touch *self. */
@@ -58,16 +79,17 @@ bool ca_take_in(ca_context_header *self);
 /* Why a handle could not be held. */
 ca_context_result ca_refuse(ca_context context);
 
-/* Holds what the handle names, for `mark`. */
-static inline ca_context_result ca_hold_handle(ca_context context, void *mark) {
-  return context.header != NULL && ca_hold(context, mark) ? CA_CONTEXT_DONE : ca_refuse(context);
+/* Has what the handle names held by itself. */
+static inline ca_context_result ca_hold_handle(ca_context context) {
+  return CA_LIKELY(context.header != NULL && ca_hold(context)) ? CA_CONTEXT_DONE
+                                                               : ca_refuse(context);
 }
 
 /* Likewise for a moment, unless this thread has it swapped in already: then *here is set. A thread's
  * own heap is held by its thread, but never swapped in. */
 static inline ca_context_result ca_hold_or_have(ca_context context, bool *here) {
   *here = ca_thread_state_get()->coroutine == context.header && !ca_is_gone(context);
-  return *here ? CA_CONTEXT_DONE : ca_hold_handle(context, context.header);
+  return *here ? CA_CONTEXT_DONE : ca_hold_handle(context);
 }
 
 /* For the time that a user's callbacks run, a context that is swapped in here is held by itself

@@ -1,12 +1,15 @@
 #include "switchable/slots.h"
 
 #include <pthread.h>
+#include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/poison.h"
 #include "sources/arena/arena.h"
 #include "sources/memory_map/memory_map.h"
 #include "sources/memory_map/presence.h"
+#include "switchable/slot_cache.h"
 
 uintptr_t ca_context_slots_begin;
 uintptr_t ca_context_slots_size;
@@ -249,19 +252,63 @@ static void init_if_new(void) {
   }
 }
 
-void *ca_slots_obtain(size_t size, size_t *slot_size) {
-  init_if_new();
-  for (size_t i = 0; i < slots.count; i++) {
-    ca_arena *const arena = &slots.arenas[i];
-    if (ca_arena_slot_size(arena) >= size) {
-      void *const slot = ca_arena_obtain(arena);
-      if (slot != NULL) {
-        *slot_size = ca_arena_slot_size(arena);
-        return slot;
-      }
+static ca_context_header *begin_slot(const ca_arena *arena, size_t which, void *obtained) {
+  ca_context_header *const slot = obtained;
+  if (slot != NULL) {
+    slot->slot_size = ca_arena_slot_size(arena);
+    slot->slot_class = (uint8_t)which;
+    slot->parked_by = 0;
+  }
+  return slot;
+}
+
+/* The arena is exhausted. NULL only if there was a moment when no slot of this class was idle, kept or
+ * not: slot_cache.h. */
+CA_COLD static ca_context_header *obtain_kept(size_t which) {
+  for (;;) {
+    const uint64_t kept = ca_slot_caches_kept();
+    void *slot = ca_slot_caches_take(which);
+    if (slot != NULL) {
+      ca_unpoison_defined(slot, ca_arena_slot_size(&slots.arenas[which]));
+    } else {
+      slot = ca_arena_obtain(&slots.arenas[which]);
+    }
+    if (slot != NULL || ca_slot_caches_kept() == kept) {
+      return begin_slot(&slots.arenas[which], which, slot);
+    }
+  }
+}
+
+static __attribute__((noinline)) ca_context_header *obtain_from(size_t which) {
+  for (; which < slots.count; which++) {
+    ca_arena *const arena = &slots.arenas[which];
+    ca_context_header *slot = begin_slot(arena, which, ca_arena_obtain(arena));
+    if (CA_UNLIKELY(slot == NULL) && ca_arena_slot_size(arena) <= CA_SLOT_CACHE_LARGEST) {
+      slot = obtain_kept(which);
+    }
+    if (CA_LIKELY(slot != NULL)) {
+      return slot;
     }
   }
   return NULL;
+}
+
+ca_context_header *ca_slots_obtain(size_t size) {
+  init_if_new();
+  size_t which = 0;
+  while (which < slots.count && ca_arena_slot_size(&slots.arenas[which]) < size) {
+    which++;
+  }
+  const ca_thread_state *const state = ca_thread_state_get();
+  if (CA_LIKELY(state->record != NULL && which < slots.count)) {
+    ca_context_header *const kept = ca_slot_cache_take(state->record, which);
+    if (CA_LIKELY(kept != NULL)) {
+      ca_unpoison_defined(kept, kept->slot_size);
+      kept->parked_by = state->mark;
+      return kept;
+    }
+  }
+  return obtain_from(which);
 }
 
 size_t ca_slots_largest(void) {
@@ -269,25 +316,65 @@ size_t ca_slots_largest(void) {
   return slots.count == 0 ? 0 : ca_arena_slot_size(&slots.arenas[slots.count - 1]);
 }
 
-void *ca_slots_obtain_near(size_t size, size_t *slot_size) {
+ca_context_header *ca_slots_obtain_near(size_t size) {
   init_if_new();
   const unsigned here = slots.node_count == 0 ? 0 : ca_node_current();
   if (here < slots.node_count && slots.nodes[here].usable && size <= heap_slot_size) {
-    void *const slot = ca_arena_obtain(&slots.nodes[here].arena);
+    ca_arena *const arena = &slots.nodes[here].arena;
+    ca_context_header *const slot = begin_slot(arena, slots.count, ca_arena_obtain(arena));
     if (slot != NULL) {
-      *slot_size = heap_slot_size;
       return slot;
     }
   }
-  return ca_slots_obtain(size == 0 ? ca_slots_largest() : size, slot_size);
+  return ca_slots_obtain(size == 0 ? ca_slots_largest() : size);
 }
 
-void ca_slots_release(void *slot) { ca_arena_release(arena_of(slot), slot); }
+/* A stale handle or block is still to be told by the header of its idle slot. */
+static void unpoison_header(ca_context_header *slot) {
+  ca_unpoison_defined(slot, offsetof(ca_context_header, local));
+}
+
+static void put_back(ca_arena *arena, ca_context_header *slot) {
+  ca_arena_release(arena, slot);
+  unpoison_header(slot);
+}
+
+void ca_slots_release(ca_context_header *slot) {
+  const size_t size = slot->slot_size;
+  const size_t which = slot->slot_class;
+  if (CA_LIKELY(size <= CA_SLOT_CACHE_LARGEST)) {
+    ca_poison(slot, size);
+    if (CA_LIKELY(ca_slot_cache_keep(ca_thread_state_get()->record, which, slot))) {
+      unpoison_header(slot);
+      return;
+    }
+  }
+  put_back(arena_of(slot), slot);
+}
+
+static void put_back_kept(size_t which, ca_context_header *slot) {
+  if (slot != NULL) {
+    put_back(&slots.arenas[which], slot);
+  }
+}
+
+void ca_slots_forget(ca_thread_record *record) {
+  for (size_t i = 0; i < slots.count; i++) {
+    put_back_kept(i, ca_slot_cache_take(record, i));
+  }
+}
+
+static void put_all_back(size_t which) {
+  for (size_t i = ca_slot_caches_count(which); i > 0; i--) {
+    put_back_kept(which, ca_slot_caches_take(which));
+  }
+}
 
 size_t ca_contexts_trim(void) {
   size_t given = 0;
   if (ready()) {
     for (size_t i = 0; i < slots.count; i++) {
+      put_all_back(i);
       given += ca_arena_trim(&slots.arenas[i], 0);
     }
     for (size_t i = 0; i < slots.node_count; i++) {
@@ -353,9 +440,9 @@ void ca_slots_visit(ca_slots_visitor *visitor, void *argument) {
   }
 }
 
-static void add_arena(ca_class_counts *class, const ca_arena *arena) {
+static void add_arena(ca_class_counts *class, const ca_arena *arena, size_t kept) {
   const ca_arena_counts counts = ca_arena_count(arena);
-  const size_t idle = counts.resident + counts.decommitted;
+  const size_t idle = counts.resident + counts.decommitted + kept;
   class->slot_size = ca_arena_slot_size(arena);
   class->slots += counts.slots;
   class->most += counts.used;
@@ -368,11 +455,11 @@ size_t ca_slots_count(ca_class_counts classes[CA_CONTEXT_CLASSES + 1]) {
     return 0;
   }
   for (size_t i = 0; i < slots.count; i++) {
-    add_arena(&classes[i], &slots.arenas[i]);
+    add_arena(&classes[i], &slots.arenas[i], ca_slot_caches_count(i));
   }
   for (size_t i = 0; i < slots.node_count; i++) {
     if (slots.nodes[i].usable) {
-      add_arena(&classes[slots.count], &slots.nodes[i].arena);
+      add_arena(&classes[slots.count], &slots.nodes[i].arena, 0);
     }
   }
   return slots.count + (slots.node_count > 0);

@@ -8,19 +8,26 @@
 
 #include "switchable/context_header.h"
 #include "switchable/report.h"
+#include "switchable/thread_counts.h"
 
 /* A slot of `size` bytes or more, from the smallest class that has one idle or unused; NULL if there
- * is none. Sets *slot_size. */
-void *ca_slots_obtain(size_t size, size_t *slot_size);
+ * is none. Its slot_size and slot_class are set, and parked_by: this thread's mark if the slot is the
+ * one that it kept (slot_cache.h), else 0. */
+ca_context_header *ca_slots_obtain(size_t size);
 
 /* The size of the largest slots. */
 size_t ca_slots_largest(void);
 
 /* A slot for the calling thread's own heap, on its NUMA node where the machine has several and that
  * node has any left. size 0: the largest. */
-void *ca_slots_obtain_near(size_t size, size_t *slot_size);
+ca_context_header *ca_slots_obtain_near(size_t size);
 
-void ca_slots_release(void *slot);
+/* Requires that no context lives in it any more. This thread keeps it, or else it goes back to its
+ * arena. */
+void ca_slots_release(ca_context_header *slot);
+
+/* Puts what a thread keeps back. Requires that it is the calling one, and has `record`. */
+void ca_slots_forget(ca_thread_record *record);
 
 /* Fills in classes, a class each and one more for the heaps of NUMA nodes, and returns how many are
  * in use. Async-signal-safe. */

@@ -50,6 +50,8 @@ void ca_thread_record_obtain(ca_thread_state *state) {
   state->unrecorded = state->record == NULL;
 }
 
+size_t ca_thread_records(void) { return __atomic_load_n(&used, __ATOMIC_RELAXED); }
+
 ca_thread_record *ca_thread_record_at(size_t index) { return &records[index]; }
 
 void ca_thread_record_release(ca_thread_state *state) {

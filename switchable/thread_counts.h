@@ -13,6 +13,7 @@
 #define CONTEXT_ALLOCATOR_SWITCHABLE_THREAD_COUNTS_H_
 
 #include "base/check.h"
+#include "switchable/context.h"
 #include "switchable/thread_state.h"
 
 /* The last four are of contexts at the moment when they are reset or end. */
@@ -28,14 +29,19 @@ typedef enum ca_thread_event {
 
 enum { CA_THREAD_EVENTS = 7, CA_THREAD_RECORDS = 4096 };
 
-/* All members are atomic, and but `in` relaxed: numbers, of which each is right for itself. The
- * first line is written by the thread that has the record. */
+/* All members are atomic, and but `in`, `kept` and `idle` relaxed: numbers, of which each is right
+ * for itself. The first line is written by the thread that has the record.
+ *
+ * Invariant: where nobody has it, `in` and `idle` are NULL. What is in `idle` is a slot of this class,
+ * out of its arena, in which no context lives. */
 typedef struct ca_thread_record {
   uint64_t counts[CA_THREAD_EVENTS]; /* Never fall. */
   struct ca_context_header *in;      /* What the thread holds by bias: bias.h. Or NULL. */
   uint64_t before[CA_THREAD_EVENTS]; /* What they were when it got it. */
   uint64_t thread;                   /* The system's number of that thread; 0: nobody has it. */
   struct ca_context_header *heap;    /* The thread's own heap, or NULL. */
+  uint64_t kept;                     /* How often it put one there: slot_cache.h. */
+  struct ca_context_header *idle[CA_CONTEXT_CLASSES]; /* Or NULL. */
 } __attribute__((aligned(64))) ca_thread_record;
 
 /* What a thread without a record does instead of the below. Gets it one, if it may have one. */
@@ -54,6 +60,8 @@ static inline void ca_thread_add(ca_thread_state *state, ca_thread_event event, 
 /* Gives the calling thread a record, unless it has one or there is none left. */
 void ca_thread_record_obtain(ca_thread_state *state);
 
+/* Those that any thread ever had are below. */
+size_t ca_thread_records(void);
 ca_thread_record *ca_thread_record_at(size_t index);
 
 /* Takes it back, with its counts. Requires that the thread has no context swapped in: those that are

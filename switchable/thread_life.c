@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "switchable/context.h"
+#include "switchable/slots.h"
 #include "switchable/switchable.h"
 #include "switchable/thread_counts.h"
 
@@ -19,6 +20,9 @@ static void on_end(void *argument) {
   ca_thread_state *const state = argument;
   (void)ca_context_swap_out();
   ca_switchable_thread_release();
+  if (state->record != NULL) {
+    ca_slots_forget(state->record);
+  }
   ca_thread_record_release(state);
   state->ended = true;
   state->registered = false; /* A later destructor may use contexts again: then once more. */

@@ -103,8 +103,9 @@ bool ca_context_allocator_init_range(ca_context_allocator *self, ca_block range,
 void ca_context_allocator_destroy(ca_context_allocator *self) {
   switch (self->kind) {
     case CA_CONTEXT_BUMP:
-      ca_bump_destroy(&self->chosen.bump);
-      break;
+      ca_bump_destroy(&self->chosen.bump); /* What is left is what choose_none() makes. */
+      self->kind = CA_CONTEXT_NONE;
+      return;
     case CA_CONTEXT_BIT_SET:
       ca_bit_set_destroy(&self->chosen.bit_set);
       break;
