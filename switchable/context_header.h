@@ -188,8 +188,15 @@ void ca_context_header_count_down(ca_context_header *self, int64_t change);
  */
 void ca_context_header_orphan(ca_context_header *self);
 
+/* What is sampled of contexts that don't say so themselves. Atomic, relaxed: a number. */
+extern unsigned ca_samples_of_all __attribute__((visibility("hidden")));
+
 /* Begins sampling, if that is wanted; returns each how manieth allocation is to be sampled, or 0. */
-unsigned ca_samples_begin(unsigned each);
+unsigned ca_samples_begin_each(unsigned each);
+static inline unsigned ca_samples_begin(unsigned each) {
+  const unsigned wanted = each != 0 ? each : __atomic_load_n(&ca_samples_of_all, __ATOMIC_RELAXED);
+  return CA_LIKELY(wanted == 0) ? 0 : ca_samples_begin_each(wanted);
+}
 
 /* Notes who is allocating this block. Requires that sampling has begun. */
 void ca_samples_take(ca_block block);

@@ -106,6 +106,14 @@ static __attribute__((noinline)) void *allocate_in_slowly(ca_context_header *cur
   return allocate_in(current, size, CA_ALIGN_DEFAULT, caller);
 }
 
+/* Of who calls only the distance is at hand where malloc looked for the dynamic linker: to keep the
+ * address, too, is an instruction more in every call. */
+static __attribute__((noinline)) void *allocate_in_slowly_at(ca_context_header *current,
+                                                             size_t size, uintptr_t distance) {
+  return allocate_in(current, size, CA_ALIGN_DEFAULT,
+                     (const void *)(distance + ca_linker_code.begin));
+}
+
 CA_COLD static void *begin_and_allocate(size_t size, const void *caller) {
   ca_thread_begin(ca_thread_state_get());
   return ca_malloc_for(size, caller);
@@ -113,15 +121,17 @@ CA_COLD static void *begin_and_allocate(size_t size, const void *caller) {
 
 static inline void *malloc_for(size_t size, const void *caller) {
   ca_context_header *const current = ca_thread_state_get_current();
-  if (CA_LIKELY(current == NULL)) {
+  /* Not that it is rare: the global allocator takes long enough for a jump more. */
+  if (CA_UNLIKELY(current == NULL)) {
     return CA_UNLIKELY(ca_thread_is_to_begin()) ? begin_and_allocate(size, caller)
                                                 : __libc_malloc(size);
   }
-  if (CA_UNLIKELY(ca_is_dynamic_linker(caller))) {
-    return allocate_in_slowly(current, size, caller);
+  const uintptr_t distance = (uintptr_t)caller - ca_linker_code.begin;
+  if (CA_UNLIKELY(distance < ca_linker_code.size)) {
+    return allocate_in_slowly_at(current, size, distance);
   }
   void *const ptr = ca_context_header_allocate_quickly(current, size);
-  return CA_LIKELY(ptr != NULL) ? ptr : allocate_in_slowly(current, size, caller);
+  return CA_LIKELY(ptr != NULL) ? ptr : allocate_in_slowly_at(current, size, distance);
 }
 
 void *ca_malloc_for(size_t size, const void *caller) { return malloc_for(size, caller); }

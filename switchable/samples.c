@@ -18,9 +18,9 @@ typedef struct sample {
   void *addresses[CA_SAMPLE_FRAMES];
 } sample;
 
-static sample *ring;         /* Atomic. Written once; NULL: nothing was ever sampled. */
-static uint64_t count;       /* Atomic. */
-static unsigned each_of_all; /* Atomic. */
+static sample *ring;   /* Atomic. Written once; NULL: nothing was ever sampled. */
+static uint64_t count; /* Atomic. */
+unsigned ca_samples_of_all;
 
 /* backtrace() loads a library the first time, and so calls malloc: not in whose context it may. */
 static void prepare(void) {
@@ -37,14 +37,8 @@ static void prepare(void) {
 }
 
 /* What is created while the first one prepares is not sampled. */
-unsigned ca_samples_begin(unsigned each) {
+unsigned ca_samples_begin_each(unsigned each) {
   static bool begun; /* Atomic. */
-  if (each == 0) {
-    each = __atomic_load_n(&each_of_all, __ATOMIC_RELAXED);
-  }
-  if (each == 0) {
-    return 0;
-  }
   /* Not pthread_once(): preparing may create a thread's heap, and so come back here. */
   if (!__atomic_exchange_n(&begun, true, __ATOMIC_RELAXED)) {
     prepare();
@@ -53,7 +47,7 @@ unsigned ca_samples_begin(unsigned each) {
 }
 
 void ca_samples_set_default(unsigned each) {
-  __atomic_store_n(&each_of_all, each, __ATOMIC_RELAXED);
+  __atomic_store_n(&ca_samples_of_all, each, __ATOMIC_RELAXED);
 }
 
 CA_COLD void ca_samples_take(ca_block block) {

@@ -85,7 +85,7 @@ static const ca_allocator_ops forgetting_ops = {
 
 /* Sizes recorded. */
 
-static const size_t record_size_max = (SIZE_MAX >> CA_BUMP_SEAL_BITS) - CA_BUMP_RECORD_SIZE;
+static const size_t record_size_max = ((size_t)1 << CA_BUMP_SIZE_BITS) - 1;
 
 CA_COLD __attribute__((noreturn)) static void report(const ca_bump *self, const char *call,
                                                      const void *ptr) {

@@ -12,11 +12,12 @@
  *             bytes of the range are left at its ends.
  * Alignment   any power of two; with sizes recorded 16 at least.
  * Errors      none iff what is left of the range, after alignment and record, is less than `size`;
- *             it never asks the source again. Grow: also iff the block isn't the newest.
+ *             it never asks the source again; with sizes recorded also for a size of 2^44 or more.
+ *             Grow: also iff the block isn't the newest.
  * Misuse      sizes recorded: a double free, a size above the block's, an interior or a wild pointer
  *             is reported by name in every build; the last two unless the word in front of them
- *             holds their seal, of 16 bits, by chance or because it was made to. Sizes forgotten:
- *             unseen.
+ *             holds their seal, of 16 bits, by chance or because it was made to. So is a block from
+ *             before a reset, where it is freed without its size. Sizes forgotten: unseen.
  * Ownership   the source must outlive the allocator; destroy() returns the range to it.
  * Threads     not thread-safe.
  * Statistics  ca_bump_used() and ca_bump_peak(), from where the cursor is and was; live blocks, where

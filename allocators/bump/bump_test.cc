@@ -349,6 +349,27 @@ TEST_F(BumpRecordedTest, WhatIsNoLiveBlockIsLeftAlone) {
   EXPECT_FALSE(ca_bump_deallocate_recorded(&inline_, ptr)) << "freed already";
 }
 
+TEST_F(BumpRecordedTest, AResetEndsTheLifeOfAllBlocks) {
+  void *const first = ca_bump_allocate_recorded(&inline_, 16);
+  void *const second = ca_bump_allocate_recorded(&inline_, 16);
+  ca_bump_reset(&inline_);
+  EXPECT_FALSE(ca_bump_deallocate_recorded(&inline_, first));
+  EXPECT_FALSE(ca_bump_deallocate_recorded(&inline_, second));
+}
+
+TEST(BumpRecordTest, ARecordTellsItsBlockFromTheNextSixteenThousand) {
+  char *const ptr = reinterpret_cast<char *>(std::uintptr_t{0x7f0123456780});
+  const std::uint64_t record = ca_bump_live_record(ptr, 100);
+  EXPECT_TRUE(ca_bump_record_lives(record, ptr));
+  EXPECT_EQ(ca_bump_recorded_size(record), 100U);
+  EXPECT_EQ(ca_bump_recorded_size(ca_bump_freed_record(record)), 100U);
+  EXPECT_FALSE(ca_bump_record_lives(ca_bump_freed_record(record), ptr));
+  for (std::ptrdiff_t i = 1; i <= 16384; ++i) {
+    ASSERT_FALSE(ca_bump_record_lives(record, ptr + 16 * i)) << i;
+    ASSERT_FALSE(ca_bump_record_lives(record, ptr - 16 * i)) << i;
+  }
+}
+
 // Before the range and behind it stands what looks like a live block's record.
 TEST(BumpRecordedDeathTest, ARecordOutsideTheRangeIsNotOne) {
   alignas(16) static char memory[1024];

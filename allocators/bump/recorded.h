@@ -7,24 +7,29 @@
 #ifndef CONTEXT_ALLOCATOR_ALLOCATORS_BUMP_RECORDED_H_
 #define CONTEXT_ALLOCATOR_ALLOCATORS_BUMP_RECORDED_H_
 
+#include <string.h>
+
 #include "allocators/bump/bump.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* The record is the word in front of a block: its size in the upper 48 bits, and in the lower 16 the
- * seal of its address while it lives, the same with the lowest bit turned once it is freed. */
+/* The record is the word in front of a block: its size in the lower 44 bits, and above the seal of its
+ * address while it lives, the same with the uppermost bit turned once it is freed. So the size is what
+ * is left when the seal is taken away, and with another address's seal, or of a freed block, it is
+ * beyond any range. */
 
-enum { CA_BUMP_RECORD_SIZE = 8, CA_BUMP_SEAL_BITS = 16, CA_BUMP_RECORDED_ALIGN = 16 };
+enum { CA_BUMP_RECORD_SIZE = 8, CA_BUMP_SIZE_BITS = 44, CA_BUMP_RECORDED_ALIGN = 16 };
 
 /* What ca_bump_init() installs where sizes are recorded. */
 extern const ca_allocator_ops ca_bump_recording_ops;
 
-/* The upper half of a product's lower 32 bits, by 2^32 over the golden ratio (D. E. Knuth, The Art of
- * Computer Programming 3, 6.4, 1973): every bit of it depends on the address. */
-static inline uint16_t ca_bump_seal_of(const void *ptr) {
-  return (uint16_t)((uint32_t)(uintptr_t)ptr * UINT32_C(0x9E3779B1) >> CA_BUMP_SEAL_BITS);
+/* The address's lowest 20 bits: 16 that differ from block to block, and 4 that are 0 of any block. A
+ * hash of more of them costs every call an instruction or two, and tells no more from what programs
+ * write: few words of theirs have anything there. */
+static inline uint64_t ca_bump_seal_of(const void *ptr) {
+  return (uint64_t)(uintptr_t)ptr << CA_BUMP_SIZE_BITS;
 }
 
 static inline uint64_t *ca_bump_record_of(const void *ptr) {
@@ -32,8 +37,9 @@ static inline uint64_t *ca_bump_record_of(const void *ptr) {
 }
 
 static inline uint64_t ca_bump_load_record(const void *ptr) {
+  uint64_t record;
   ca_unpoison_defined(ca_bump_record_of(ptr), CA_BUMP_RECORD_SIZE);
-  const uint64_t record = *ca_bump_record_of(ptr);
+  memcpy(&record, ca_bump_record_of(ptr), sizeof record); /* Of a wild pointer it isn't aligned. */
   ca_poison(ca_bump_record_of(ptr), CA_BUMP_RECORD_SIZE);
   return record;
 }
@@ -45,17 +51,21 @@ static inline void ca_bump_store_record(const void *ptr, uint64_t record) {
 }
 
 static inline uint64_t ca_bump_live_record(const void *ptr, size_t size) {
-  return ((uint64_t)size << CA_BUMP_SEAL_BITS) + ca_bump_seal_of(ptr);
+  return ca_bump_seal_of(ptr) + size;
 }
 
 static inline bool ca_bump_record_lives(uint64_t record, const void *ptr) {
-  return (uint16_t)record == ca_bump_seal_of(ptr);
+  return (record - ca_bump_seal_of(ptr)) >> CA_BUMP_SIZE_BITS == 0;
 }
 
-static inline uint64_t ca_bump_freed_record(uint64_t live) { return live ^ 1; }
+static inline uint64_t ca_bump_freed_record(uint64_t live) { return live ^ (uint64_t)1 << 63; }
+
+static inline void ca_bump_mark_freed(const void *ptr, uint64_t live) {
+  ca_bump_store_record(ptr, ca_bump_freed_record(live));
+}
 
 static inline size_t ca_bump_recorded_size(uint64_t record) {
-  return (size_t)(record >> CA_BUMP_SEAL_BITS);
+  return (size_t)(record & (((uint64_t)1 << CA_BUMP_SIZE_BITS) - 1));
 }
 
 /* Whether a block can be at ptr: whatever its alignment, 16 at least, so that from one allocation to
@@ -96,7 +106,7 @@ static inline void ca_bump_set_back(ca_bump *self, char *cursor) {
 /* Ends the life of the live block at ptr, whose record this is; its size. */
 static inline size_t ca_bump_end_life(ca_bump *self, void *ptr, uint64_t record) {
   const size_t size = ca_bump_recorded_size(record);
-  ca_bump_store_record(ptr, ca_bump_freed_record(record));
+  ca_bump_mark_freed(ptr, record);
   char *const record_place = (char *)ca_bump_record_of(ptr);
   if (record_place + ca_bump_recorded_stride(size) == self->cursor) {
     ca_bump_set_back(self, record_place);
@@ -108,15 +118,22 @@ static inline size_t ca_bump_end_life(ca_bump *self, void *ptr, uint64_t record)
 /* Ends the life of the block at ptr. False, and nothing done, if it isn't a live block of this
  * range. Requires that sizes are recorded. */
 static inline bool ca_bump_deallocate_recorded(ca_bump *self, void *ptr) {
-  const size_t offset = (size_t)((uintptr_t)ptr - (uintptr_t)self->begin) - CA_BUMP_RECORD_SIZE;
-  if (CA_UNLIKELY(offset >= (size_t)(self->end - self->begin) || !ca_bump_may_be_recorded(ptr))) {
+  const uintptr_t place = (uintptr_t)ptr - CA_BUMP_RECORD_SIZE;
+  if (CA_UNLIKELY(place - (uintptr_t)self->begin >= (size_t)(self->cursor - self->begin))) {
     return false;
   }
   const uint64_t record = ca_bump_load_record(ptr);
-  if (CA_UNLIKELY(!ca_bump_record_lives(record, ptr))) {
+  const size_t size = (size_t)(record - ca_bump_seal_of(ptr));
+  const size_t stride = ca_bump_recorded_stride(size);
+  const size_t room = (size_t)((uintptr_t)self->cursor - place);
+  if (CA_UNLIKELY(stride > room)) { /* Also of any record that isn't alive. */
     return false;
   }
-  (void)ca_bump_end_life(self, ptr, record);
+  ca_bump_mark_freed(ptr, record);
+  if (stride == room) {
+    ca_bump_set_back(self, (char *)ca_bump_record_of(ptr));
+  }
+  ca_poison(ptr, size);
   return true;
 }
 
