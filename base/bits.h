@@ -60,6 +60,11 @@ static inline unsigned ca_bits_run_at_bottom(uint64_t word) {
 /* Set bits from bit 63 downwards: 0 to 64. */
 static inline unsigned ca_bits_run_at_top(uint64_t word) { return ca_bits_leading_zeros(~word); }
 
+/* Whether there is at most one run of set bits: what is added to its lowest bit carries it away. */
+static inline bool ca_bits_is_one_run(uint64_t word) {
+  return (word & (word + (word & (0 - word)))) == 0;
+}
+
 /* The length of the run of set bits that contains bit `at`, which is set. at: 0 to 63. */
 static inline unsigned ca_bits_run_around(uint64_t word, unsigned at) {
   const unsigned from_here_up = ca_bits_run_at_bottom(word >> at);

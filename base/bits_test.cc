@@ -120,6 +120,14 @@ TEST(BitsTest, MeasuresRunsAtBothEndsAndAroundABit) {
   }
 }
 
+TEST(BitsTest, KnowsWhetherThereIsMoreThanOneRun) {
+  for (const std::uint64_t word : Words()) {
+    unsigned runs = 0;
+    for (unsigned at = 0; at < 64; ++at) runs += Bit(word, at) && (at == 0 || !Bit(word, at - 1));
+    ASSERT_EQ(ca_bits_is_one_run(word), runs <= 1) << std::hex << word;
+  }
+}
+
 TEST(BitsTest, FindsTheLowestRunOfEveryLength) {
   for (const std::uint64_t word : Words()) {
     for (unsigned length = 1; length <= 64; ++length) {

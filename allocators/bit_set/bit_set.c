@@ -55,7 +55,12 @@ static void follow(ca_bit_set *self, size_t known_before) {
 static bool give_front_back(ca_bit_set *self) {
   const bool is_news = self->last != NULL || *self->current != 0;
   if (self->last != NULL) {
-    ca_free_map_put(&self->map, ca_bit_set_block_at(self, self->last));
+    const size_t block = ca_bit_set_block_at(self, self->last);
+    if (block / 64 == self->map.out) { /* Mostly, and then checking in tells the index. */
+      ca_words_set(self->map.words, block, 1);
+    } else {
+      ca_free_map_put(&self->map, block);
+    }
     self->last = NULL;
   }
   ca_free_map_check_in(&self->map);
@@ -94,6 +99,13 @@ static void take(ca_bit_set *self, size_t first, size_t length) {
   ca_unpoison(run.ptr, run.size);
 }
 
+/* With sizes recorded: an allocation reaches across the borders within the run. */
+static inline void join_blocks(ca_bit_set *self, size_t first, size_t length) {
+  if (self->borders != NULL && length > 1) {
+    ca_words_clear(self->borders, first + 1, length - 1);
+  }
+}
+
 ca_block ca_bit_set_allocate_run(ca_bit_set *self, size_t size, size_t align) {
   if (self->map.count == 0) {
     return ca_block_none();
@@ -102,10 +114,11 @@ ca_block ca_bit_set_allocate_run(ca_bit_set *self, size_t size, size_t align) {
     return refill(self) ? ca_bit_set_allocate(self, size, align) : ca_block_none();
   }
   const size_t length = blocks_for(self, size);
-  if (length <= 64 && align <= self->block_size && self->borders == NULL) {
+  if (length <= 64 && align <= self->block_size) {
     const size_t first = ca_free_map_take_known(&self->map, (unsigned)length);
     if (CA_LIKELY(first != CA_FREE_MAP_NONE)) {
       const ca_block run = run_at(self, first, length);
+      join_blocks(self, first, length);
       ca_unpoison(run.ptr, run.size);
       return run;
     }
@@ -124,9 +137,7 @@ ca_block ca_bit_set_allocate_run(ca_bit_set *self, size_t size, size_t align) {
     return ca_block_none();
   }
   take(self, first, length);
-  if (self->borders != NULL && length > 1) {
-    ca_words_clear(self->borders, first + 1, length - 1);
-  }
+  join_blocks(self, first, length);
   return run_at(self, first, length);
 }
 

@@ -39,18 +39,36 @@ static inline uint64_t bits_behind(const ca_free_map *self, size_t word) {
   return unless_out(self, word + 1, self->words[word + 1]);
 }
 
-/* What the index has to say of a word with these bits, and those `behind` it in the next one: its
- * longest run, and where that begins. One of more than 64 blocks, which goes on in the next word,
- * counts as 64. */
-static inline void settle_bits(ca_free_map *self, size_t word, uint64_t bits, uint64_t behind) {
-  unsigned place;
-  const unsigned inside = ca_bits_longest_run(bits, &place);
+/* ca_bits_longest_run(), which is a long way. Most words of a map with long runs have one or none;
+ * in one of scattered blocks nearly none is so. Both are guessed well, and the guess saves the way.
+ * Always inline, as its callers: out of line they cost an allocation 2 ns. */
+static inline __attribute__((always_inline)) unsigned longest_run(uint64_t bits, unsigned *place) {
+  if (CA_LIKELY(ca_bits_is_one_run(bits))) {
+    *place = ca_bits_lowest(bits | UINT64_C(1) << 63);
+    return ca_bits_run_at_bottom(bits >> *place);
+  }
+  return ca_bits_longest_run(bits, place);
+}
+
+/* What the index has to say of a word with these bits, and those `behind` it in the next one: the
+ * length of its longest run, and where that begins. One of more than 64 blocks, which goes on in
+ * the next word, counts as 64. */
+static inline __attribute__((always_inline)) unsigned length_of(uint64_t bits, uint64_t behind,
+                                                                unsigned *place) {
+  const unsigned inside = longest_run(bits, place);
   const unsigned at_top = ca_bits_run_at_top(bits);
   const unsigned reach = at_top + ca_bits_run_at_bottom(behind);
   const unsigned across = (reach < 64 ? reach : 64) & (0U - (unsigned)(bits >> 63));
   const bool is_across = across > inside;
-  ca_run_index_put(&self->index, word, is_across ? across : inside,
-                   is_across ? 64 - at_top : place);
+  *place = is_across ? 64 - at_top : *place;
+  return is_across ? across : inside;
+}
+
+static inline __attribute__((always_inline)) void settle_bits(ca_free_map *self, size_t word,
+                                                              uint64_t bits, uint64_t behind) {
+  unsigned place;
+  const unsigned length = length_of(bits, behind, &place);
+  ca_run_index_put(&self->index, word, length, place);
 }
 
 static void settle(ca_free_map *self, size_t word) {
@@ -78,26 +96,27 @@ static void settle_range(ca_free_map *self, size_t first, size_t length) {
   settle_before(self, first / 64);
 }
 
-/* Up to 64 blocks. Nobody could foretell whether a run reaches into the next word, or whether the
- * one before has to do with it. So the word itself, which always changes, is settled first, from
- * what is at hand, and what those guesses need is read before: a wrong one then costs little more
- * than the other word's own time. */
-static inline void take_short(ca_free_map *self, size_t first, unsigned length) {
-  const size_t word = first / 64;
-  const unsigned shift = (unsigned)(first % 64);
-  const uint64_t run = ca_bits_low(length);
-  const uint64_t in_next = run >> 1 >> (63 - shift);
+/* The blocks [first, first + length) of a word that the index has forgotten, up to 64, which may
+ * reach into the next one. Nobody could foretell whether they do, or whether the word before has to
+ * do with them. So the word itself is settled first, from what is at hand, and what those guesses
+ * need is read before: a wrong one then costs little more than the other word's own time. */
+static inline __attribute__((always_inline)) void take_short(ca_free_map *self, size_t word,
+                                                             unsigned first, unsigned length) {
+  const uint64_t run = UINT64_MAX >> (64 - length);
   const uint64_t before = self->words[word];
-  const uint64_t after = before & ~(run << shift);
-  const uint64_t next = self->words[word + 1] & ~in_next;
-  const uint64_t taken_below = ~before << 1 << (63 - shift);
+  const uint64_t after = before & ~(run << first);
+  const uint64_t behind = bits_behind(self, word);
+  const uint64_t taken_below = ~before << 1 << (63 - first);
   /* Seldom both at once, and so foretold more often than each alone. */
   const bool is_continued = (taken_below | !reaches(self, word)) == 0;
   self->words[word] = after;
-  self->words[word + 1] = next;
-  settle_bits(self, word, unless_out(self, word, after), unless_out(self, word + 1, next));
-  if (in_next != 0) {
-    settle(self, word + 1);
+  unsigned place;
+  const unsigned left = length_of(unless_out(self, word, after), behind, &place);
+  ca_run_index_put_back(&self->index, word, left, place);
+  if (first + length > 64) {
+    const uint64_t taken = run >> (64 - first);
+    self->words[word + 1] &= ~taken;
+    settle_bits(self, word + 1, behind & ~taken, bits_behind(self, word + 1));
   }
   if (CA_UNLIKELY(is_continued)) {
     settle(self, word - 1);
@@ -106,7 +125,8 @@ static inline void take_short(ca_free_map *self, size_t first, unsigned length) 
 
 void ca_free_map_take(ca_free_map *self, size_t first, size_t length) {
   if (length <= 64) {
-    take_short(self, first, (unsigned)length);
+    ca_run_index_put(&self->index, first / 64, 0, 0);
+    take_short(self, first / 64, (unsigned)(first % 64), (unsigned)length);
     return;
   }
   ca_words_clear(self->words, first, length);
@@ -172,18 +192,20 @@ void ca_free_map_check_in(ca_free_map *self) {
   }
 }
 
-/* A word, which the index forgets, with a free block. */
+/* A word with a free block, which the index has forgotten. */
 static size_t word_for_singles(ca_free_map *self) {
   size_t word;
   while ((word = take_stale(self)) != CA_RUN_INDEX_NONE) {
     if (self->words[word] != 0) {
+      ca_run_index_put(&self->index, word, 0, 0);
       return word;
     }
   }
   const unsigned shortest = ca_run_index_fitting(&self->index, 1);
   if (shortest != 0) {
+    unsigned place;
     const size_t group = ca_run_index_first_group(&self->index, shortest);
-    return ca_run_index_first_in(&self->index, group, shortest);
+    return ca_run_index_take_first_in(&self->index, group, shortest, &place);
   }
   if (self->index.known == self->index.word_count) {
     return CA_FREE_MAP_NONE;
@@ -195,12 +217,9 @@ static size_t word_for_singles(ca_free_map *self) {
 size_t ca_free_map_check_out(ca_free_map *self) {
   ca_free_map_check_in(self);
   const size_t word = word_for_singles(self);
-  if (word != CA_FREE_MAP_NONE) {
-    self->out = word;
-    ca_run_index_put(&self->index, word, 0, 0);
-    if (self->words[word] & 1) {
-      settle_before(self, word);
-    }
+  self->out = word;
+  if (word != CA_FREE_MAP_NONE && (self->words[word] & 1)) {
+    settle_before(self, word);
   }
   return word;
 }
@@ -313,11 +332,16 @@ size_t ca_free_map_find(ca_free_map *self, size_t length, ca_free_map_places pla
 }
 
 size_t ca_free_map_take_known(ca_free_map *self, unsigned length) {
-  const size_t first = find_simple(self, length);
-  if (CA_LIKELY(first != CA_FREE_MAP_NONE)) {
-    take_short(self, first, length);
+  const unsigned longest = ca_run_index_fitting(&self->index, length);
+  if (CA_UNLIKELY(longest == 0)) {
+    return CA_FREE_MAP_NONE;
   }
-  return first;
+  const size_t group = ca_run_index_first_group(&self->index, longest);
+  __builtin_prefetch(self->words + group * CA_RUN_GROUP); /* While the word is being found. */
+  unsigned place;
+  const size_t word = ca_run_index_take_first_in(&self->index, group, longest, &place);
+  take_short(self, word, place, length);
+  return word * 64 + place;
 }
 
 bool ca_free_map_all_free(const ca_free_map *self, size_t first, size_t length) {

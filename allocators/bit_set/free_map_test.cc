@@ -77,6 +77,20 @@ struct Index {
     model[word] = length;
     places[word] = place;
   }
+  // Takes the first word of the length out, which is returned, and gives it another one.
+  std::size_t Change(unsigned length, unsigned new_length, unsigned new_place) {
+    unsigned place = 99;
+    const std::size_t group = ca_run_index_first_group(&index, length);
+    const std::size_t word = ca_run_index_take_first_in(&index, group, length, &place);
+    EXPECT_EQ(place, places[word]);
+    EXPECT_EQ(ca_run_index_length(&index, word), 0U);
+    model[word] = 0;
+    EXPECT_EQ(ca_run_index_fitting(&index, 1), Fitting(1));
+    ca_run_index_put_back(&index, word, new_length, new_place);
+    model[word] = new_length;
+    places[word] = new_place;
+    return word;
+  }
   void MarkStale(std::size_t word) {
     ca_run_index_mark_stale(&index, word);
     stale[word] = true;
@@ -141,7 +155,13 @@ TEST(RunIndexTest, AgreesWithAListOfLengths) {
       ASSERT_EQ(ca_run_index_next(&index.index, length, from), index.Next(length, from));
       ASSERT_EQ(ca_run_index_next(&index.index, length, words), CA_RUN_INDEX_NONE);
       const unsigned used = index.Fitting(1);
-      if (used != 0) ASSERT_EQ(index.First(used), index.Next(used, 0));
+      if (used != 0) {
+        const std::size_t first = index.Next(used, 0);
+        ASSERT_EQ(index.First(used), first);
+        ASSERT_EQ(index.Change(used, random() % 2 == 0 ? 0 : random() % 65, random() % 64), first);
+        ASSERT_EQ(ca_run_index_length(&index.index, first), index.model[first]);
+        ASSERT_EQ(ca_run_index_place(&index.index, first), index.places[first]);
+      }
       if (step % 20 == 0) ASSERT_TRUE(ca_run_index_check(&index.index));
     }
     ASSERT_TRUE(ca_run_index_check(&index.index));
@@ -195,7 +215,7 @@ TEST(RunIndexTest, CheckFindsEveryKindOfDamage) {
   EXPECT_TRUE(flips(groups[8].lengths, UINT64_C(7) << 48)) << "3 to 4";
   EXPECT_TRUE(flips(groups[8].lengths, UINT64_C(0xFC) << 48)) << "3 to 255";
   EXPECT_TRUE(flips(groups[18].lengths, UINT64_C(1) << 48)) << "beyond the known";
-  EXPECT_TRUE(damaged([&] { groups[8].places[6] = 64; }, [&] { groups[8].places[6] = 0; }));
+  EXPECT_TRUE(flips(groups[8].places, UINT64_C(64) << 48));
   EXPECT_TRUE(damaged([&] { index.index.used ^= 4; }, [&] { index.index.used ^= 4; }));
   EXPECT_TRUE(damaged([&] { index.index.used ^= 1; }, [&] { index.index.used ^= 1; }));
   EXPECT_TRUE(damaged([&] { index.index.known = 149; }, [&] { index.index.known = 150; }));

@@ -149,25 +149,6 @@ size_t ca_run_index_take_stale(ca_run_index *self) {
   return word;
 }
 
-/* Who looks for a group soon puts one of its words, and leaves and joins sets of any length. */
-static inline void prefetch_sets(const ca_run_index *self, size_t at) {
-  const uint64_t *const sets = ca_run_index_set_word(self, 0, at, 1);
-  for (unsigned i = 0; i < CA_RUN_LENGTHS; i += 8) {
-    __builtin_prefetch(sets + i, 1);
-  }
-}
-
-size_t ca_run_index_first_group(const ca_run_index *self, unsigned length) {
-  size_t at = 0;
-  for (unsigned level = self->level.count; level-- > 0;) {
-    if (level == 0) {
-      prefetch_sets(self, at);
-    }
-    at = at * 64 + ca_bits_lowest(*ca_run_index_set_word(self, level, at, length));
-  }
-  return at;
-}
-
 /* The lowest group at or above `from` that has a word of this length, which is in use. */
 static size_t next_group(const ca_run_index *self, unsigned length, size_t from) {
   size_t bits = groups_for(self->known); /* Of the level. */

@@ -40,10 +40,10 @@ typedef struct ca_run_levels {
   unsigned count;
 } ca_run_levels;
 
-/* Of each word of a group its length, word i's in bits 8 i to 8 i + 7, and its place. */
+/* Of each word of a group its length, word i's in bits 8 i to 8 i + 7, and its place likewise. */
 typedef struct ca_run_group {
   uint64_t lengths;
-  unsigned char places[CA_RUN_GROUP];
+  uint64_t places;
 } ca_run_group;
 
 /* Invariant: known <= word_count; each word below `known` has a length of at most 64 and a
@@ -78,12 +78,15 @@ void ca_run_index_reset(ca_run_index *self);
 /* Makes the next `words` words known, all of this length (0 or 64) at place 0, none of them stale. */
 void ca_run_index_extend(ca_run_index *self, size_t words, unsigned length);
 
+/* Where the byte of a word begins in those of its group. */
+static inline unsigned ca_run_index_shift(size_t word) { return word % CA_RUN_GROUP * 8; }
+
 static inline unsigned ca_run_index_length(const ca_run_index *self, size_t word) {
-  return self->groups[word / CA_RUN_GROUP].lengths >> (word % CA_RUN_GROUP * 8) & 0xFF;
+  return self->groups[word / CA_RUN_GROUP].lengths >> ca_run_index_shift(word) & 0xFF;
 }
 
 static inline unsigned ca_run_index_place(const ca_run_index *self, size_t word) {
-  return self->groups[word / CA_RUN_GROUP].places[word % CA_RUN_GROUP];
+  return self->groups[word / CA_RUN_GROUP].places >> ca_run_index_shift(word) & 0xFF;
 }
 
 /* Bit 7 of each byte of a group's lengths that is this length. None has bit 7 set itself. */
@@ -99,35 +102,56 @@ static inline uint64_t *ca_run_index_set_word(const ca_run_index *self, unsigned
   return self->sets + (self->level.begin[level] + at) * CA_RUN_LENGTHS + ((length - 1) & 63);
 }
 
-/* Gives the word this length and place. Without branches on the lengths and on what the sets hold,
- * which nobody could foretell: a word without a free run leaves or joins no set, but one is written
- * as it was; and one that keeps its length leaves its set and joins it again. */
-static inline void ca_run_index_put(ca_run_index *self, size_t word, unsigned length,
-                                    unsigned place) {
-  const size_t group = word / CA_RUN_GROUP;
-  const unsigned shift = word % CA_RUN_GROUP * 8;
-  ca_run_group *const of = &self->groups[group];
-  const uint64_t bytes = of->lengths;
-  const unsigned before = bytes >> shift & 0xFF;
-  const uint64_t others = ca_run_index_bytes_of(bytes, before) & ~(UINT64_C(0x80) << shift);
-  uint64_t leaves = (before != 0) & (others == 0);
-  const uint64_t joins = length != 0;
-  of->lengths = bytes ^ (uint64_t)(before ^ length) << shift;
-  of->places[word % CA_RUN_GROUP] = (unsigned char)place;
+/* The group leaves the sets of length `before` and joins those of `length`, if `leaves` and `joins`
+ * are 1 and not 0. Without branches on these and on what the sets hold, which nobody could
+ * foretell: who leaves or joins nothing writes what was there, which the compiler leaves out where
+ * it sees the 0. */
+static inline void ca_run_index_move(ca_run_index *self, size_t group, unsigned before,
+                                     uint64_t leaves, unsigned length, uint64_t joins) {
   /* Where the length isn't in use its sets' words may be garbage, and mean 0. */
   const uint64_t used = self->used;
-  const uint64_t mask = (uint64_t)0 - (used >> ((length - 1) & 63) & 1);
+  const uint64_t mask = ((uint64_t)0 - (used >> ((length - 1) & 63) & 1)) | (joins - 1);
   size_t at = group;
   for (unsigned level = 0; level < self->level.count; level++) {
+    const uint64_t bit = UINT64_C(1) << (at % 64);
     uint64_t *const from = ca_run_index_set_word(self, level, at / 64, before);
     uint64_t *const to = ca_run_index_set_word(self, level, at / 64, length);
-    const uint64_t rest = *from & ~(leaves << (at % 64));
-    *from = rest;
+    const uint64_t had = *from;
+    *from = had & ~(leaves << (at % 64));
     *to = (*to & mask) | joins << (at % 64);
-    leaves &= rest == 0;
+    leaves &= (had & ~bit) == 0; /* Of `had`: it needn't wait for the level below. */
     at /= 64;
   }
   self->used = (used & ~(leaves << ((before - 1) & 63))) | joins << ((length - 1) & 63);
+}
+
+static inline void ca_run_index_set_place(ca_run_group *of, unsigned shift, unsigned place) {
+  of->places = (of->places & ~(UINT64_C(0xFF) << shift)) | (uint64_t)place << shift;
+}
+
+/* Gives the word this length and place. One that keeps its length leaves its set and joins it
+ * again, which costs less than a wrong guess. */
+static inline void ca_run_index_put(ca_run_index *self, size_t word, unsigned length,
+                                    unsigned place) {
+  const unsigned shift = ca_run_index_shift(word);
+  ca_run_group *const of = &self->groups[word / CA_RUN_GROUP];
+  const uint64_t lengths = of->lengths;
+  const unsigned before = lengths >> shift & 0xFF;
+  const uint64_t others = ca_run_index_bytes_of(lengths, before) & ~(UINT64_C(0x80) << shift);
+  of->lengths = lengths ^ (uint64_t)(before ^ length) << shift;
+  ca_run_index_set_place(of, shift, place);
+  ca_run_index_move(self, word / CA_RUN_GROUP, before, (before != 0) & (others == 0), length,
+                    length != 0);
+}
+
+/* The same of a word whose length is 0. */
+static inline void ca_run_index_put_back(ca_run_index *self, size_t word, unsigned length,
+                                         unsigned place) {
+  const unsigned shift = ca_run_index_shift(word);
+  ca_run_group *const of = &self->groups[word / CA_RUN_GROUP];
+  of->lengths |= (uint64_t)length << shift;
+  ca_run_index_set_place(of, shift, place);
+  ca_run_index_move(self, word / CA_RUN_GROUP, 0, 0, length, length != 0);
 }
 
 /* The shortest length in use that is at least `length` (1 to 64); 0 if there is none. */
@@ -137,12 +161,37 @@ static inline unsigned ca_run_index_fitting(const ca_run_index *self, unsigned l
 }
 
 /* The lowest group with a word of this length, which is in use; and the lowest such word in a group
- * that has one. */
-size_t ca_run_index_first_group(const ca_run_index *self, unsigned length);
+ * that has one. Who looks for a group soon puts one of its words, and leaves and joins sets of any
+ * length: these are fetched. (Not by a function of its own: gcc would take it for one without
+ * effect, and its calls away.) */
+static inline size_t ca_run_index_first_group(const ca_run_index *self, unsigned length) {
+  size_t at = 0;
+  for (unsigned level = self->level.count; level-- > 0;) {
+    const uint64_t *const words = ca_run_index_set_word(self, level, 0, length);
+    for (unsigned i = 0; level == 0 && i < CA_RUN_LENGTHS; i += 8) {
+      __builtin_prefetch(self->sets + at * CA_RUN_LENGTHS + i, 1);
+    }
+    at = at * 64 + ca_bits_lowest(words[at * CA_RUN_LENGTHS]);
+  }
+  return at;
+}
 static inline size_t ca_run_index_first_in(const ca_run_index *self, size_t group,
                                            unsigned length) {
   const uint64_t bytes = ca_run_index_bytes_of(self->groups[group].lengths, length);
   return group * CA_RUN_GROUP + ca_bits_lowest(bytes) / 8;
+}
+
+/* The same word, whose length becomes 0; its place was *place. */
+static inline size_t ca_run_index_take_first_in(ca_run_index *self, size_t group, unsigned length,
+                                                unsigned *place) {
+  ca_run_group *const of = &self->groups[group];
+  const uint64_t lengths = of->lengths;
+  const uint64_t bytes = ca_run_index_bytes_of(lengths, length);
+  const unsigned at = ca_bits_lowest(bytes) - 7;
+  *place = of->places >> at & 0xFF;
+  of->lengths = lengths ^ (uint64_t)length << at;
+  ca_run_index_move(self, group, length, ca_bits_clear_lowest(bytes) == 0, 0, 0);
+  return group * CA_RUN_GROUP + at / 8;
 }
 
 /* The lowest word of this length that is at least `from`, or CA_RUN_INDEX_NONE. */
