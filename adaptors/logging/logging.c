@@ -8,10 +8,11 @@
 #include "adaptors/logging/logging_writer.h"
 
 enum {
-  RUN_MAX = 16384,  /* Records made events at once: 256 KiB stay in a cache, and cost few writes. */
-  PIECE_MAX = 4096, /* Records. */
+  PIECE_MAX = 16384, /* Records: their events, 256 KiB, stay in a cache, and cost few writes. */
   PIECES_MIN = 4,
-  DEFAULT_MAX = 65536, /* Records: 1 MiB, which a second-level cache still holds. */
+  PIECES_OF_EVENTS = sizeof(ca_logging_event) / sizeof(ca_logging_record),
+  LINE = 64 / sizeof(ca_logging_record),
+  DEFAULT_MAX = 1 << 20, /* Bytes, which a second-level cache still holds. */
 };
 
 static ca_logging *from_base(ca_allocator *base) { return (ca_logging *)base; }
@@ -49,45 +50,45 @@ static void write_at(ca_logging *self, const void *bytes, size_t size, uint64_t 
 }
 
 /* With the header that makes the file a whole trace so far. */
-static void write_events(ca_logging *self, const ca_logging_record *records, size_t events) {
+static void write_made(ca_logging *self, size_t events) {
   ca_logging_header *const header = &self->events.header;
-  write_at(self, records, events * sizeof *records,
-           sizeof *header + header->events * sizeof *records);
+  write_at(self, self->made, events * sizeof *self->made,
+           sizeof *header + header->events * sizeof *self->made);
   header->events += events;
-  /* Relaxed: a thread was named before its calls were put down, so that whoever has seen these
-   * through `filled` sees it counted. */
-  header->threads = __atomic_load_n(&self->threads, __ATOMIC_RELAXED);
   write_at(self, header, sizeof *header, 0);
+}
+
+static void make_and_write(ca_logging *self, const ca_logging_record *begin,
+                           const ca_logging_record *end) {
+  write_made(self, ca_logging_events_make(&self->events, begin, end, self->made));
 }
 
 /* The ring. */
 
-static ca_logging_record *records_end(const ca_logging *self) {
-  return self->records + self->pieces * self->piece_size;
+static ca_logging_record *next_piece(const ca_logging *self, ca_logging_record *piece) {
+  ca_logging_record *const next = piece + self->piece_size;
+  return next == self->records + self->pieces * self->piece_size ? self->records : next;
 }
 
-static ca_logging_record *advance(const ca_logging *self, ca_logging_record *piece, size_t pieces) {
-  ca_logging_record *const to = piece + pieces * self->piece_size;
-  return to == records_end(self) ? self->records : to;
+/* So that this processor alone has the lines of a piece that has been read. The one that makes the
+ * calls fetches those ahead of its stores; but each store to a line that both have waits until this
+ * one has given it up, and that was several times as long as the call. */
+static void take_lines(ca_logging_record *piece, size_t records) {
+  for (size_t i = 0; i < records; i += LINE) {
+    piece[i] = 0;
+  }
 }
 
-/* Writes some of the pieces that are complete, as they lie one behind another. Returns whether there
- * were any. Requires the mutex. */
-static bool write_run(ca_logging *self) {
-  const uint64_t pending = ca_logging_complete(self);
-  const size_t to_end = (size_t)(records_end(self) - self->oldest) / self->piece_size;
-  const size_t at_once = RUN_MAX / self->piece_size;
-  size_t pieces = pending < to_end ? (size_t)pending : to_end;
-  pieces = pieces < at_once ? pieces : at_once;
-  ca_logging_record *const begin = self->oldest;
-  const ca_logging_record *const end = begin + pieces * self->piece_size;
-  if (pieces == 0) {
+/* Writes a piece that is complete. Returns whether there was one. Requires the mutex. */
+static bool write_piece(ca_logging *self) {
+  if (ca_logging_complete(self) == 0) {
     return false;
   }
-  write_events(self, begin, ca_logging_events_make(&self->events, begin, end));
-  self->oldest = advance(self, begin, pieces);
+  make_and_write(self, self->oldest, self->oldest + self->piece_size);
+  take_lines(self->oldest, self->piece_size);
+  self->oldest = next_piece(self, self->oldest);
   /* Release: with the acquire of ca_logging_complete() in make_room(). */
-  __atomic_store_n(&self->written, self->written + pieces, __ATOMIC_RELEASE);
+  __atomic_store_n(&self->written, self->written + 1, __ATOMIC_RELEASE);
   return true;
 }
 
@@ -102,15 +103,15 @@ static void lock(ca_logging *self) {
 
 static void unlock(ca_logging *self) { (void)pthread_mutex_unlock(&self->mutex); }
 
-static bool lock_and_write_run(ca_logging *self, uint64_t at_least) {
+static bool lock_and_write(ca_logging *self, uint64_t at_least) {
   lock(self);
-  const bool any = ca_logging_complete(self) >= at_least && write_run(self);
+  const bool any = ca_logging_complete(self) >= at_least && write_piece(self);
   unlock(self);
   return any;
 }
 
 bool ca_logging_write(ca_logging *self) {
-  return ca_logging_complete(self) > 0 && lock_and_write_run(self, 1);
+  return ca_logging_complete(self) > 0 && lock_and_write(self, 1);
 }
 
 static bool op_check(const ca_allocator *base);
@@ -129,9 +130,9 @@ static void end_logging(ca_logging *self) {
 
 /* What the calls have put down, also in the piece that isn't complete. Requires the mutex. */
 static void write_pending(ca_logging *self) {
-  while (write_run(self)) {
+  while (write_piece(self)) {
   }
-  write_events(self, self->piece, ca_logging_events_make(&self->events, self->piece, self->next));
+  make_and_write(self, self->piece, self->next);
   self->next = self->piece;
 }
 
@@ -139,8 +140,8 @@ static void write_ends(ca_logging *self) {
   size_t at = 0;
   size_t events = self->piece_size;
   while (events == self->piece_size) {
-    events = ca_logging_events_end_all(&self->events, &at, self->piece, self->piece_size);
-    write_events(self, self->piece, events);
+    events = ca_logging_events_end_all(&self->events, &at, self->made, self->piece_size);
+    write_made(self, events);
   }
 }
 
@@ -187,13 +188,13 @@ CA_COLD static bool make_room(ca_logging *self) {
   }
   if (ca_logging_complete(self) == self->pieces) {
     self->full_waits++;
-    (void)lock_and_write_run(self, self->pieces); /* Unless another thread did meanwhile. */
+    (void)lock_and_write(self, self->pieces); /* Unless another thread did meanwhile. */
   }
   if (has_failed(self)) {
     end_logging(self);
     return false;
   }
-  self->next = self->piece = advance(self, self->piece, 1);
+  self->next = self->piece = next_piece(self, self->piece);
   self->end = self->next + self->piece_size;
   return true;
 }
@@ -201,63 +202,95 @@ CA_COLD static bool make_room(ca_logging *self) {
 /* The calls: each is put down as it comes. Whatever isn't the usual case stands apart, to be
  * reached by a jump, so that the usual one needs the smallest stack frame, or none. */
 
-static uint64_t what(const ca_logging *self, unsigned op, size_t size) {
-  const uint64_t shown = size < UINT32_MAX ? size : UINT32_MAX;
-  return self->thread | op | shown << 32;
-}
-
-/* Requires next < end. */
-static inline void put_down(ca_logging *self, uint64_t call, const void *ptr) {
-  ca_logging_record *const record = self->next;
-  self->next = record + 1;
-  record->call = (ca_logging_call){.what = call, .ptr = (uint64_t)(uintptr_t)ptr};
-}
-
-CA_COLD static void put_down_late(ca_logging *self, uint64_t call, const void *ptr) {
+static void put_down_record(ca_logging *self, ca_logging_record record) {
   if (self->next != self->end || make_room(self)) {
-    put_down(self, call, ptr);
+    *self->next++ = record;
   }
 }
 
-CA_COLD static ca_block log_allocation_late(ca_logging *self, ca_block block, uint64_t call) {
-  if (!ca_block_is_none(block)) {
-    put_down_late(self, call, block.ptr);
+static void put_down_prefix(ca_logging *self, ca_logging_prefix kind, uint64_t what) {
+  put_down_record(self, ca_logging_make_prefix(kind, what));
+}
+
+static void put_down_what(ca_logging *self, unsigned op, size_t size, size_t align) {
+  const uint64_t shown = size < UINT32_MAX ? size : UINT32_MAX;
+  put_down_prefix(self, CA_LOGGING_WHAT, op | (uint64_t)ca_log2_floor(align) << 3 | shown << 9);
+}
+
+static void put_down_pointer(ca_logging *self, const void *ptr) {
+  const uint64_t key = ca_logging_key(ptr);
+  const uint64_t rest = ca_logging_rest(key);
+  if (rest != 0) {
+    put_down_prefix(self, CA_LOGGING_KEY, rest);
+  }
+  put_down_record(self, key - rest);
+}
+
+static bool is_usual_size(size_t size) { return size - 1 < CA_LOGGING_PREFIX - 1; }
+
+CA_COLD static ca_block log_allocation_late(ca_logging *self, ca_block block, size_t size) {
+  const uint64_t key = ca_logging_key(block.ptr);
+  if (ca_block_is_none(block)) {
+    return block;
+  }
+  if (is_usual_size(size) && ca_logging_rest(key) == 0) {
+    put_down_record(self, key | size);
+  } else {
+    put_down_what(self, CA_LOGGING_ALLOCATE, size, 1);
+    put_down_pointer(self, block.ptr);
   }
   return block;
 }
 
-CA_COLD static ca_block allocate_aligned(ca_allocator *base, size_t size, size_t align) {
-  const uint64_t call =
-      what(from_base(base), CA_LOGGING_ALIGNED, size) | (uint64_t)ca_log2_floor(align) << 8;
-  return log_allocation_late(from_base(base), ca_allocate(ca_wrapper_inner(base), size, align),
-                             call);
+CA_COLD static ca_block allocate_rare(ca_allocator *base, size_t size, size_t align) {
+  ca_logging *const self = from_base(base);
+  const ca_block block = ca_allocate(ca_wrapper_inner(base), size, align);
+  if (align <= CA_ALIGN_DEFAULT) {
+    return log_allocation_late(self, block, size);
+  }
+  if (!ca_block_is_none(block)) {
+    put_down_what(self, CA_LOGGING_ALIGNED, size, align);
+    put_down_pointer(self, block.ptr);
+  }
+  return block;
 }
 
 static ca_block op_allocate(ca_allocator *base, size_t size, size_t align) {
-  if (CA_UNLIKELY(align > CA_ALIGN_DEFAULT)) {
-    return allocate_aligned(base, size, align);
+  if (CA_UNLIKELY(align > CA_ALIGN_DEFAULT || !is_usual_size(size))) {
+    return allocate_rare(base, size, align);
   }
   ca_logging *const self = from_base(base);
-  const uint64_t call = what(self, CA_LOGGING_ALLOCATE, size);
   const ca_block block = ca_allocate(ca_wrapper_inner(base), size, align);
-  if (CA_UNLIKELY(ca_block_is_none(block) || self->next == self->end)) {
-    return log_allocation_late(self, block, call);
+  const uint64_t key = ca_logging_key(block.ptr);
+  if (CA_UNLIKELY(ca_block_is_none(block) || ca_logging_rest(key) != 0 ||
+                  self->next == self->end)) {
+    return log_allocation_late(self, block, size);
   }
-  put_down(self, call, block.ptr);
+  *self->next++ = key | size;
   return block;
 }
 
 /* Before the memory goes back, as the format asks. */
 CA_COLD static void log_deallocation_late(ca_logging *self, const void *ptr) {
-  put_down_late(self, what(self, CA_LOGGING_DEALLOCATE, 0), ptr);
+  if (ca_logging_rest(ca_logging_key(ptr)) != 0) {
+    put_down_what(self, CA_LOGGING_DEALLOCATE, 0, 1);
+  }
+  put_down_pointer(self, ptr);
+}
+
+static inline bool log_usual_deallocation(ca_logging *self, const void *ptr) {
+  const uint64_t key = ca_logging_key(ptr);
+  if (CA_UNLIKELY(ca_logging_rest(key) != 0 || self->next == self->end)) {
+    return false;
+  }
+  *self->next++ = key;
+  return true;
 }
 
 static inline void log_deallocation(ca_logging *self, const void *ptr) {
-  if (CA_UNLIKELY(self->next == self->end)) {
+  if (CA_UNLIKELY(!log_usual_deallocation(self, ptr))) {
     log_deallocation_late(self, ptr);
-    return;
   }
-  put_down(self, what(self, CA_LOGGING_DEALLOCATE, 0), ptr);
 }
 
 CA_COLD static void deallocate_late(ca_allocator *base, void *ptr, size_t size, size_t align) {
@@ -266,12 +299,10 @@ CA_COLD static void deallocate_late(ca_allocator *base, void *ptr, size_t size, 
 }
 
 static void op_deallocate(ca_allocator *base, void *ptr, size_t size, size_t align) {
-  ca_logging *const self = from_base(base);
-  if (CA_UNLIKELY(self->next == self->end)) {
+  if (CA_UNLIKELY(!log_usual_deallocation(from_base(base), ptr))) {
     deallocate_late(base, ptr, size, align);
     return;
   }
-  put_down(self, what(self, CA_LOGGING_DEALLOCATE, 0), ptr);
   ca_deallocate(ca_wrapper_inner(base), ptr, size, align);
 }
 
@@ -286,9 +317,10 @@ static size_t op_deallocate_recorded(ca_allocator *base, void *ptr, size_t size)
 }
 
 static ca_block log_resize(ca_logging *self, const void *old, ca_block block, size_t size) {
-  if (!ca_block_is_none(block)) { /* The two may fall into two pieces. */
-    put_down_late(self, what(self, CA_LOGGING_REPLACED, 0), old);
-    put_down_late(self, what(self, CA_LOGGING_RESIZE, size), block.ptr);
+  if (!ca_block_is_none(block)) { /* These may fall into two pieces. */
+    put_down_what(self, CA_LOGGING_REPLACED, size, 1);
+    put_down_pointer(self, old);
+    put_down_pointer(self, block.ptr);
   }
   return block;
 }
@@ -330,36 +362,30 @@ static const ca_wrapper_tables tables =
     CA_WRAPPER_ROWS("logging", op_allocate, op_deallocate, op_grow, op_shrink,
                     op_deallocate_unsized, op_deallocate_recorded, op_check);
 
-/* Cuts memory into table and ring. Requires that both have room. */
+/* Cuts memory into table, ring, and events of a piece. Requires that they have room. */
 static void divide(ca_logging *self, char *memory, size_t size, size_t buffer) {
   const size_t records = buffer / sizeof(ca_logging_record);
-  const unsigned bits = ca_log2_floor(size / sizeof(ca_logging_entry) - records);
+  const unsigned bits = ca_log2_floor((size - buffer) / sizeof(ca_logging_entry));
   ca_logging_entry *const entries = (ca_logging_entry *)(void *)memory;
   ca_logging_events_init(&self->events, entries, bits);
-  const size_t piece = records / PIECES_MIN;
+  const size_t piece = records / (PIECES_MIN + PIECES_OF_EVENTS);
   self->piece_size = piece < PIECE_MAX ? piece : PIECE_MAX;
-  self->pieces = records / self->piece_size;
+  self->pieces = records / self->piece_size - PIECES_OF_EVENTS;
   self->records = (ca_logging_record *)(void *)(entries + ((size_t)1 << bits));
+  self->made = (ca_logging_event *)(void *)(self->records + self->pieces * self->piece_size);
   self->next = self->piece = self->oldest = self->records;
   self->end = self->next + self->piece_size;
 }
 
-static size_t default_buffer(size_t size) {
-  const size_t most = DEFAULT_MAX * sizeof(ca_logging_record);
-  return size / 8 < most ? size / 8 : most;
-}
-
 bool ca_logging_init(ca_logging *self, ca_allocator *inner, int file, void *memory, size_t size,
                      size_t buffer) {
-  *self = (ca_logging){.file = file,
-                       .threads = 1,
-                       .turn = PTHREAD_MUTEX_INITIALIZER,
-                       .mutex = PTHREAD_MUTEX_INITIALIZER};
+  *self = (ca_logging){
+      .file = file, .turn = PTHREAD_MUTEX_INITIALIZER, .mutex = PTHREAD_MUTEX_INITIALIZER};
   ca_wrapper_init(&self->wrapper, inner, CA_SIZES_RECORDED, tables);
   const size_t padding = ca_padding_to((uintptr_t)memory, sizeof(ca_logging_entry));
   const size_t table_min = CA_LOGGING_MEMORY_MIN / 2;
   if (buffer == 0) {
-    buffer = default_buffer(size);
+    buffer = size / 8 < DEFAULT_MAX ? size / 8 : DEFAULT_MAX;
   }
   buffer = buffer < CA_LOGGING_BUFFER_MIN ? CA_LOGGING_BUFFER_MIN : buffer;
   const bool enough = size >= CA_LOGGING_MEMORY_MIN && buffer <= size - padding - table_min;
@@ -373,9 +399,8 @@ bool ca_logging_init(ca_logging *self, ca_allocator *inner, int file, void *memo
 }
 
 void ca_logging_set_thread(ca_logging *self, uint16_t thread) {
-  self->thread = (uint64_t)thread << 16;
-  if (self->threads <= thread) {
-    /* Relaxed: with write_header(). */
-    __atomic_store_n(&self->threads, (uint64_t)thread + 1, __ATOMIC_RELAXED);
+  if (self->thread != thread) {
+    self->thread = thread;
+    put_down_prefix(self, CA_LOGGING_THREAD, thread);
   }
 }

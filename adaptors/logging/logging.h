@@ -1,25 +1,27 @@
 /* adaptors/logging/logging.h - writes down every call, in the trace format CATRACE1.
  *
  * Idea        a program's calls, recorded in order, can be replayed over any allocator. A call only
- *             puts down pointer and size in a buffer, a ring of pieces. What has been put down is
- *             turned into events (logging_events.h) and written by whoever comes first: a thread for
- *             that, which ca_logging_start_writer() starts, a flush, or, where neither came in
- *             time, the call that finds no room. Nothing is put into the blocks, and the calls
- *             reach the inner allocator as they came.
+ *             puts down pointer and size, as one word, in a buffer, a ring of pieces. What has been
+ *             put down is turned into events (logging_events.h) and written by whoever comes first:
+ *             a thread for that, which ca_logging_start_writer() starts, a flush, or, where neither
+ *             came in time, the call that finds no room. Nothing is put into the blocks, and the
+ *             calls reach the inner allocator as they came.
  * Format      a header of 64 bytes: "CATRACE1", then as u64 the events, the numbers used + 1, the
  *             highest sum of live sizes, the sum of all sizes, the most blocks live at once, the
  *             threads, and 0. Then 16 bytes for each event: u8 op (0 allocate, 2 the same at an
  *             alignment above 16, 3 grow or shrink, 4 deallocate), u8 log2 of the alignment (op 2),
  *             u16 thread, u32 number, u32 old number (op 3), u32 size asked for (at most 2^32 - 1;
  *             0 for op 4). Little-endian machines only.
- * Cost        a call: the inner allocator's time, two stores and a comparison, and O(1) work more at
- *             the end of each piece, which at times wakes the thread. To turn one call into an event
- *             and write that takes several times as long, expected O(1): logging_bench tells both.
- *             A call that finds no room does so for up to 16384 calls, or waits while another thread
- *             does. So that none has to: start the thread, which keeps up if calls come slower than
- *             it writes, with a buffer for the bursts (16 bytes a call, 32 a resize: 1 MiB in the
- *             benchmark); or flush before the moments that matter. full_waits tells how many calls
- *             had to.
+ * Cost        a call: the inner allocator's time, a store and three comparisons, and O(1) work more
+ *             at the end of each piece, which at times wakes the thread. To turn one call into an
+ *             event and write that takes several times as long, expected O(1): logging_bench tells
+ *             both. A call that finds no room does so for up to 16384 calls, or waits while another
+ *             thread does. So that none has to: start the thread, which keeps up if calls come
+ *             slower than it writes, with a buffer for the bursts (1 MiB in the benchmark); or
+ *             flush before the moments that matter. full_waits tells how many calls had to.
+ *             A call takes 8 bytes of the buffer, a resize 24; up to 24 takes what is rare: an
+ *             allocation of 2 MiB or more, an alignment above 16, and an address that isn't a
+ *             multiple of 16 below 2^47.
  * Overhead    0 bytes a block; in the caller's memory 16 bytes for each live block, and slack; and
  *             the buffer.
  * Alignment   as the inner allocator's.
@@ -50,7 +52,7 @@ extern "C" {
 
 /* The buffer: `pieces` pieces of piece_size records, used in turn. The calls fill one piece, from
  * piece on; those before it, up to the number `filled`, are complete, and those up to `written` are
- * free again.
+ * free again. A call whose records don't fit goes on in the next piece.
  *
  * Invariant: written <= filled < written + pieces, but for the moment in which a call finds no room.
  * While logging, piece <= next <= end, the end of that piece; afterwards all three are NULL. piece
@@ -62,15 +64,14 @@ typedef struct ca_logging {
   /* Of the calls alone. */
   ca_logging_record *next;
   ca_logging_record *end;
-  uint64_t thread; /* Where a call has it. */
   ca_logging_record *piece;
+  uint16_t thread;
   uint64_t full_waits; /* How many calls found no room, */
   uint64_t wakes;      /* and how many woke the writer. */
   char apart[64];      /* From the line that each call stores to. */
   /* Of both sides; each atomic has its order where it is used, in logging.c. */
   uint64_t filled;  /* Stored by the calls. */
   uint64_t written; /* Stored under the mutex. */
-  uint64_t threads; /* Stored by the calls. */
   bool failed;      /* A write failed. Stored under the mutex. */
   bool asleep;      /* The writer waits for `wake`, and nobody has posted it. */
   bool stops;       /* The writer is to end. */
@@ -80,7 +81,8 @@ typedef struct ca_logging {
   size_t pieces;
   size_t piece_size;
   ca_logging_record *records;
-  bool has_writer; /* Of the calls. */
+  ca_logging_event *made; /* Under the mutex: a piece's events, on their way into the file. */
+  bool has_writer;        /* Of the calls. */
   pthread_t writer;
   pthread_mutex_t turn; /* Held by the one that waits for the mutex next. */
   pthread_mutex_t mutex;
@@ -94,14 +96,16 @@ typedef struct ca_logging {
 #define CA_LOGGING_BUFFER_MIN ((size_t)128)
 
 /* Starts a trace in `file`, a descriptor of a regular file, open for writing, whose contents it
- * replaces from the beginning on. Of the `size` bytes of memory about `buffer` hold calls (0: an
- * eighth, at most 1 MiB; less than CA_LOGGING_BUFFER_MIN: as much as that), the rest is the
- * table: for a million live blocks give it 40 MiB. Returns false if size is too small, or buffer
+ * replaces from the beginning on. Of the `size` bytes of memory about `buffer` are the buffer
+ * (0: an eighth, at most 1 MiB; less than CA_LOGGING_BUFFER_MIN: as much as that), the rest is the
+ * table: for a million live blocks give it 40 MiB. Two thirds of the buffer or more hold calls; in
+ * the rest a piece's events are made. Returns false if size is too small, or buffer
  * leaves less than half of CA_LOGGING_MEMORY_MIN: calls then pass through without being logged. */
 bool ca_logging_init(ca_logging *self, ca_allocator *inner, int file, void *memory, size_t size,
                      size_t buffer);
 
-/* Names the thread that makes the calls from now on; 0 at first. */
+/* Names the thread that makes the calls from now on; 0 at first. Counts as a call
+ * where it is another than before. */
 void ca_logging_set_thread(ca_logging *self, uint16_t thread);
 
 /* Starts a thread that writes what is complete, until finish ends it: it looks again in the time in
@@ -111,10 +115,10 @@ void ca_logging_set_thread(ca_logging *self, uint16_t thread);
  * which takes some memory of libc's malloc. */
 int ca_logging_start_writer(ca_logging *self);
 
-/* For a thread of your own instead. Writes up to 16384 calls, in whole pieces of the buffer that
- * are complete. Returns whether there were any: a thread that calls this in a loop may sleep when
- * there weren't, for as long as the calls take to fill half the buffer. A piece is a quarter of the
- * buffer, at most 64 KiB. Harmless after finish, and of the all-zero value. */
+/* For a thread of your own instead. Writes a piece of the buffer that is complete: a sixth of it,
+ * at most 16384 calls. Returns whether there was one: a thread that calls this in a loop may sleep
+ * when there wasn't, for as long as the calls take to fill a third of the buffer. Harmless after
+ * finish, and of the all-zero value. */
 bool ca_logging_write(ca_logging *self);
 
 /* Writes all that is pending, with a header that makes the file a whole trace so far; waits for a

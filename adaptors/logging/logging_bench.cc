@@ -25,7 +25,7 @@
 
 namespace {
 
-constexpr int kTurns = 7;  // Of 2000 calls: they fill three pieces, and the buffer takes them.
+constexpr int kTurns = 7;  // Of 2000 calls: most of a piece, and the buffer takes them.
 
 template <typename Inner>
 struct Logged {

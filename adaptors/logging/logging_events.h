@@ -49,53 +49,81 @@ enum {
   CA_LOGGING_RESIZE = 3,
   CA_LOGGING_DEALLOCATE = 4,
   CA_LOGGING_REPLACED = 5, /* Of a call only: the block that the resize behind it replaces. */
+  CA_LOGGING_NONE = 7,     /* No event's. */
 };
 
-/* A call as it comes: op, log2 of the alignment and thread where an event has them, and the size
- * where that has its number. */
-typedef struct ca_logging_call {
-  uint64_t what;
-  uint64_t ptr;
-} ca_logging_call;
+/* A call as it is put down: one word in the usual case, which holds the pointer's key but for its
+ * rest, and in the rest's place the size, 0 for a deallocation. Usual is a size below PREFIX and a
+ * rest of 0: an address of 47 bits that is a multiple of 16. Any other call's word, with 0 for the
+ * size, comes behind prefixes: a WHAT, and behind that, if the rest isn't 0, a KEY. A resize is a
+ * WHAT, the old block's word and the new one's, each with its KEY.
+ *
+ * A prefix is known by PREFIX in the rest's place; above it are two bits for its kind and 41 for
+ * what it says. The thread has a prefix of its own, for all calls to come. */
+typedef uint64_t ca_logging_record;
 
-typedef union ca_logging_record {
-  ca_logging_call call;
-  ca_logging_event event;
-} ca_logging_record;
+enum {
+  CA_LOGGING_REST_BITS = 21,
+  CA_LOGGING_PREFIX = (1 << CA_LOGGING_REST_BITS) - 1,
+  CA_LOGGING_KIND_BITS = 2,
+};
 
-/* A live block in the table; ptr 0: a free entry. */
+typedef enum ca_logging_prefix {
+  CA_LOGGING_THREAD, /* Its number. */
+  CA_LOGGING_KEY,    /* The rest of the next pointer's key. */
+  CA_LOGGING_WHAT,   /* op, then from bit 3 on log2 of the alignment, from bit 9 on the size. */
+} ca_logging_prefix;
+
+static inline uint64_t ca_logging_key(const void *ptr) {
+  const uint64_t bits = (uint64_t)(uintptr_t)ptr;
+  return bits << 17 | bits >> 47;
+}
+
+static inline uint64_t ca_logging_rest(uint64_t key) { return key & CA_LOGGING_PREFIX; }
+
+static inline ca_logging_record ca_logging_make_prefix(ca_logging_prefix kind, uint64_t what) {
+  return (what << CA_LOGGING_KIND_BITS | kind) << CA_LOGGING_REST_BITS | CA_LOGGING_PREFIX;
+}
+
+/* A live block in the table; key 0: a free entry. */
 typedef struct ca_logging_entry {
-  uint64_t ptr;
+  uint64_t key;
   uint32_t id;
   uint32_t size;
 } ca_logging_entry;
 
 /* Invariant: live is the number of entries in use, at most 7/8 of them; each entry can be reached
- * from its pointer's place without crossing a free one. */
+ * from its key's place without crossing a free one. */
 typedef struct ca_logging_events {
   ca_logging_entry *entries;
   size_t mask; /* Entries - 1, a power of two less one. */
   unsigned shift;
-  uint32_t replaced; /* The number of the block that the next resize replaces; 0: none. */
   uint64_t live;
   uint64_t live_bytes;
   uint64_t left_out;        /* Blocks for which there was no entry. */
-  ca_logging_header header; /* Its threads aren't kept here, nor are its events. */
+  ca_logging_header header; /* Its events aren't counted here. */
+  uint64_t thread;          /* Where an event has it. */
+  /* Of the call whose first prefixes have been read. */
+  unsigned op; /* CA_LOGGING_NONE: there is none. */
+  unsigned align_log2;
+  uint32_t size;
+  uint32_t replaced; /* The number that the resized block had; 0: none. */
+  uint64_t rest;
 } ca_logging_events;
 
 /* Starts with a table of 2^bits entries, bits from 1 to 48, none in use. */
 void ca_logging_events_init(ca_logging_events *self, ca_logging_entry *entries, unsigned bits);
 
-/* Makes the calls from begin up to end events, in place, from begin on. Returns how many: at most one
- * a call. */
-size_t ca_logging_events_make(ca_logging_events *self, ca_logging_record *begin,
-                              const ca_logging_record *end);
+/* Makes the calls from begin up to end events, at most one a record, and puts these down from `to`
+ * on. Returns how many. A call may begin in one run of records and end in the next. */
+size_t ca_logging_events_make(ca_logging_events *self, const ca_logging_record *begin,
+                              const ca_logging_record *end, ca_logging_event *to);
 
-/* Puts the end of up to `room` live blocks down as events, and forgets these; returns how many there
- * were. The first call is given *at = 0, and each the one before's: until less than `room` are left,
- * and the table is empty, nothing else may be called. */
-size_t ca_logging_events_end_all(ca_logging_events *self, size_t *at, ca_logging_record *records,
-                                 size_t room);
+/* Puts the end of up to `most` live blocks down as events, and forgets these; returns how many
+ * there were. The first call is given *at = 0, and each the one before's: until less than `most`
+ * are left, and the table is empty, nothing else may be called. */
+size_t ca_logging_events_end_all(ca_logging_events *self, size_t *at, ca_logging_event *to,
+                                 size_t most);
 
 /* Whether the invariant holds. O(entries). */
 bool ca_logging_events_check(const ca_logging_events *self);

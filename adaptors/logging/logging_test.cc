@@ -25,13 +25,18 @@ static_assert(sizeof(ca_logging_event) == 16, "");
 // Serves every size with the same block, or with what is only an address.
 struct AnySize {
   ca_allocator base = {&kOps};  // First.
-  char block[16] = {};
+  alignas(16) char block[16] = {};
   void *serves = block;
   static ca_block Allocate(ca_allocator *base, std::size_t size, std::size_t) {
     return ca_block_make(reinterpret_cast<AnySize *>(base)->serves, size);
   }
-  static constexpr ca_allocator_ops kOps = {Allocate, nullptr, nullptr, nullptr,   nullptr,
-                                            nullptr,  nullptr, nullptr, "any size"};
+  static void Deallocate(ca_allocator *, void *, std::size_t, std::size_t) {}
+  static ca_block Grow(ca_allocator *base, void *, std::size_t, std::size_t size, std::size_t,
+                       ca_move) {
+    return ca_block_make(reinterpret_cast<AnySize *>(base)->serves, size);
+  }
+  static constexpr ca_allocator_ops kOps = {Allocate, Deallocate, Grow,    nullptr,   nullptr,
+                                            nullptr,  nullptr,    nullptr, "any size"};
 };
 
 class LoggingTest : public testing::Test {
@@ -154,16 +159,23 @@ TEST_F(LoggingTest, WritesNothingAboutRefusals) {
 TEST_F(LoggingTest, NamesTheThread) {
   Allocate(1);
   ca_logging_set_thread(&logging_, 1);
-  EXPECT_EQ(logging_.threads, 2U);
+  ca_logging_flush(&logging_);
+  EXPECT_EQ(Header().threads, 2U) << "also one that made no call";
   ca_logging_set_thread(&logging_, 5);
   Allocate(1);
   ca_logging_set_thread(&logging_, 2);
   Allocate(1);
+  const ca_logging_record *const next = logging_.next;
+  ca_logging_set_thread(&logging_, 2);
+  EXPECT_EQ(logging_.next, next) << "nothing new";
   ca_logging_flush(&logging_);
   EXPECT_EQ(Events()[0].thread, 0);
   EXPECT_EQ(Events()[1].thread, 5);
   EXPECT_EQ(Events()[2].thread, 2);
   EXPECT_EQ(Header().threads, 6U);
+  ca_logging_finish(&logging_);
+  ca_logging_set_thread(&logging_, 7);
+  EXPECT_EQ(Header().threads, 6U) << "harmless afterwards";
 }
 
 TEST_F(LoggingTest, AFlushLeavesAWholeTraceAndLoggingGoesOn) {
@@ -239,6 +251,61 @@ TEST_F(LoggingTest, SizesBeyondFourGigabytesAreWrittenAsTheLargest) {
   Allocate(std::size_t{5} << 32);
   ca_logging_flush(&logging_);
   EXPECT_EQ(Events()[0].size, UINT32_MAX);
+}
+
+// Whatever doesn't fit into the record of a usual call: also where that is in two pieces.
+TEST_F(LoggingTest, EveryPointerSizeAndAlignmentIsWritten) {
+  AnySize any;
+  const std::uintptr_t pointers[] = {1, 8, 15, 16, 1UL << 46, 1UL << 47, 1UL << 63, UINTPTR_MAX};
+  const std::size_t sizes[] = {1, 2, 2097150, 2097151, 2097152, UINT32_MAX, SIZE_MAX};
+  for (const std::size_t buffer : {128, 0}) {
+    ASSERT_TRUE(
+        ca_logging_init(&logging_, &any.base, fileno(file_), table_, sizeof table_, buffer));
+    std::size_t at = 0;
+    unsigned id = 0;
+    for (const std::uintptr_t pointer : pointers) {
+      for (const std::size_t size : sizes) {
+        for (const int align_log2 : {0, 4, 5, 63}) {
+          SCOPED_TRACE(testing::Message() << pointer << ' ' << size << ' ' << align_log2);
+          any.serves = reinterpret_cast<void *>(pointer);
+          void *const ptr = Allocate(size, std::size_t{1} << align_log2).ptr;
+          any.serves = reinterpret_cast<void *>(~pointer | 32);
+          void *const grown = ca_grow(allocator(), ptr, 1, size, 1, CA_MOVE_ALLOWED).ptr;
+          ca_deallocate(allocator(), grown, size, 1);
+          ASSERT_TRUE(ca_logging_flush(&logging_));
+          const std::vector<ca_logging_event> events = Events();
+          ASSERT_EQ(events.size(), at + 3);
+          const bool is_aligned = align_log2 > 4;
+          const auto shown = static_cast<unsigned>(size < UINT32_MAX ? size : UINT32_MAX);
+          ExpectEvent(events[at], is_aligned ? 2 : 0, is_aligned ? align_log2 : 0, id + 1, 0,
+                      shown);
+          ExpectEvent(events[at + 1], 3, 0, id + 2, id + 1, shown);
+          ExpectEvent(events[at + 2], 4, 0, id + 2, 0, 0);
+          at += 3;
+          id += 2;
+        }
+      }
+    }
+    EXPECT_EQ(logging_.events.live, 0U);
+    ASSERT_EQ(ftruncate(fileno(file_), 0), 0);
+  }
+}
+
+TEST_F(LoggingTest, AUsualCallTakesOneRecord) {
+  const ca_logging_record *const begin = logging_.next;
+  EXPECT_TRUE(ca_block_is_none(Allocate(2097150)));
+  EXPECT_EQ(logging_.next, begin) << "and a refusal none";
+  const ca_block other = Allocate(100);
+  EXPECT_EQ(logging_.next, begin + 1);
+  ca_deallocate(allocator(), other.ptr, 100, 16);
+  EXPECT_EQ(logging_.next, begin + 2);
+  AnySize any;
+  ASSERT_TRUE(ca_logging_init(&logging_, &any.base, fileno(file_), table_, sizeof table_, 0));
+  for (const std::size_t size : {1, 2097150}) {
+    const ca_logging_record *const next = logging_.next;
+    Allocate(size);
+    EXPECT_EQ(logging_.next, next + 1);
+  }
 }
 
 // What is below may call back, as adaptors/retry does.
@@ -342,51 +409,57 @@ TEST_F(LoggingTest, NoCallWaitsWhereSomeoneWritesInTime) {
     ca_logging_write(&logging_);
   }
   EXPECT_EQ(logging_.full_waits, 0U);
-  for (int i = 0; i < 8; ++i) Allocate(1);
-  EXPECT_EQ(logging_.full_waits, 1U) << "each piece of four was full";
+  ca_logging_flush(&logging_);
+  EXPECT_EQ(logging_.pieces * logging_.piece_size, 12U);
+  for (int i = 0; i < 12; ++i) Allocate(1);
+  EXPECT_EQ(logging_.full_waits, 0U);
+  Allocate(1);
+  EXPECT_EQ(logging_.full_waits, 1U) << "each piece was full";
   EXPECT_GE(Events().size(), 200U) << "so that one was written";
 }
 
 TEST_F(LoggingTest, TheBufferIsAsLargeAsAskedFor) {
   for (const std::size_t buffer : {128, 4096, 20000, 24576}) {
     Init(sizeof table_, buffer);
-    const std::size_t holds = logging_.pieces * logging_.piece_size * sizeof(ca_logging_record);
-    EXPECT_LE(holds, buffer);
-    EXPECT_GT(holds + logging_.piece_size * sizeof(ca_logging_record), buffer);
+    const std::size_t holds = logging_.pieces * logging_.piece_size;
+    const std::size_t with_events = holds * 8 + logging_.piece_size * 16;
+    EXPECT_LE(with_events, buffer);
+    EXPECT_GT(with_events + logging_.piece_size * 8, buffer);
+    EXPECT_GE(logging_.pieces, 4U);
     std::size_t calls = 0;
     while (logging_.full_waits == 0) {
       Allocate(1);
       ++calls;
     }
-    EXPECT_EQ(calls, holds / 16 + 1);
+    EXPECT_EQ(calls, holds + 1);
   }
 }
 
 TEST_F(LoggingTest, WithoutAChoiceAnEighthIsTheBuffer) {
-  EXPECT_EQ(logging_.pieces * logging_.piece_size * sizeof(ca_logging_record), sizeof table_ / 8);
+  const std::size_t chosen = logging_.piece_size, pieces = logging_.pieces;
+  Init(sizeof table_, sizeof table_ / 8);
+  EXPECT_EQ(chosen, logging_.piece_size);
+  EXPECT_EQ(pieces, logging_.pieces);
 }
 
 TEST_F(LoggingTest, ALargeBufferIsWrittenInParts) {
-  std::vector<char> memory(1 << 20);
+  std::vector<char> memory(16 << 20);
   ASSERT_TRUE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), memory.data(),
-                              memory.size(), 6 << 16));
-  EXPECT_EQ(logging_.piece_size * sizeof(ca_logging_record), 1U << 16);
-  for (int i = 0; i < 6 << 11; ++i) {
+                              memory.size(), 0));
+  EXPECT_EQ(logging_.piece_size, 16384U);
+  EXPECT_EQ(logging_.pieces, 6U) << "never more than 1 MiB without being told";
+  for (int i = 0; i < 3 * 8192; ++i) {
     const ca_block block = Allocate(1);
     ca_deallocate(allocator(), block.ptr, 1, 16);
   }
   EXPECT_EQ(logging_.full_waits, 0U);
   EXPECT_TRUE(ca_logging_write(&logging_));
   EXPECT_EQ(Events().size(), 16384U);
-  EXPECT_TRUE(ca_logging_write(&logging_)) << "the fifth; the sixth isn't complete";
-  EXPECT_EQ(Events().size(), 5 * 4096U);
+  EXPECT_TRUE(ca_logging_write(&logging_));
+  EXPECT_EQ(Events().size(), 2 * 16384U);
+  EXPECT_FALSE(ca_logging_write(&logging_)) << "the third isn't complete";
   ca_logging_finish(&logging_);
   ExpectWhole();
-  std::vector<char> large(16 << 20);
-  ASSERT_TRUE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), large.data(),
-                              large.size(), 0));
-  EXPECT_EQ(logging_.pieces * logging_.piece_size, 65536U) << "never more without being told";
-  ca_logging_finish(&logging_);
 }
 
 TEST_F(LoggingTest, ABufferThatLeavesNoTableMeansNoLogging) {
@@ -404,13 +477,24 @@ TEST_F(LoggingTest, ABufferThatLeavesNoTableMeansNoLogging) {
 }
 
 TEST_F(LoggingTest, AResizeMayFallIntoTwoPieces) {
-  const ca_block block = Allocate(50);
-  while (logging_.end - logging_.next > 1) Allocate(1);
-  EXPECT_FALSE(ca_block_is_none(ca_shrink(allocator(), block.ptr, 50, 20, 16, CA_MOVE_NEVER)));
-  EXPECT_EQ(logging_.next - logging_.piece, 1);
-  EXPECT_TRUE(ca_logging_write(&logging_)) << "the one half,";
-  ca_logging_flush(&logging_);  // and the other.
-  ExpectEvent(Events().back(), 3, 0, static_cast<unsigned>(Header().ids) - 1, 1, 20);
+  for (const std::ptrdiff_t left : {1, 2}) {
+    Init(sizeof table_);
+    ca_bump_reset(&bump_);
+    ca_block block = Allocate(50);
+    while (logging_.end - logging_.next > left) Allocate(1);
+    block = ca_shrink(allocator(), block.ptr, 50, 20, 16, CA_MOVE_NEVER);
+    EXPECT_FALSE(ca_block_is_none(block));
+    EXPECT_EQ(logging_.next - logging_.piece, 3 - left);
+    EXPECT_TRUE(ca_logging_write(&logging_)) << "the one part,";
+    EXPECT_EQ(Events().size(), logging_.piece_size - static_cast<std::size_t>(left));
+    ca_deallocate(allocator(), block.ptr, 20, 16);
+    ca_logging_flush(&logging_);  // and the other.
+    const std::vector<ca_logging_event> events = Events();
+    const auto last = static_cast<unsigned>(Header().ids) - 1;
+    ExpectEvent(events[events.size() - 2], 3, 0, last, 1, 20);
+    ExpectEvent(events.back(), 4, 0, last, 0, 0);
+    ASSERT_EQ(ftruncate(fileno(file_), 0), 0);
+  }
 }
 
 TEST_F(LoggingTest, AResetEndsEveryBlock) {
@@ -434,7 +518,8 @@ TEST_F(LoggingTest, AResetEndsABlockWhereverTheTableHasIt) {
   ASSERT_TRUE(
       ca_logging_init(&logging_, &any.base, fileno(file_), table_, CA_LOGGING_MEMORY_MIN, 0));
   const auto entry_of = [this](std::uint64_t ptr) {  // As place_of() of logging_events.c has it.
-    return ptr * UINT64_C(0x9E3779B97F4A7C15) >> logging_.events.shift;
+    return ca_logging_key(reinterpret_cast<void *>(ptr)) * UINT64_C(0x4F1BBCDCBFB) >>
+           logging_.events.shift;
   };
   for (std::size_t entry = 0; entry <= logging_.events.mask; ++entry) {
     std::uint64_t ptr = 16;
@@ -654,7 +739,7 @@ TEST_F(LoggingTest, CheckFindsADamagedTable) {
   logging_.end += 1;
   EXPECT_TRUE(allocator()->ops->check(allocator()));
   for (std::size_t i = 0; i <= logging_.events.mask; ++i) {
-    if (logging_.events.entries[i].ptr != 0) logging_.events.entries[i].ptr += 0x1230;
+    if (logging_.events.entries[i].key != 0) logging_.events.entries[i].key += 0x1230 << 17;
   }
   EXPECT_FALSE(allocator()->ops->check(allocator()));
 }
