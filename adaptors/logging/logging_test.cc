@@ -353,8 +353,8 @@ TEST_F(LoggingTest, BlocksFromBeforeAreLeftOut) {
 
 TEST_F(LoggingTest, BlocksWithoutAnEntryAreLeftOutAndCounted) {
   Init(CA_LOGGING_MEMORY_MIN);
-  std::vector<ca_block> blocks;
-  for (int i = 0; i < 60; ++i) blocks.push_back(Allocate(10));
+  std::vector<ca_block> blocks = {Allocate(10, 64)};
+  while (blocks.size() < 60) blocks.push_back(Allocate(10));
   ca_logging_flush(&logging_);
   const std::uint64_t kept = 60 - logging_.events.left_out;
   EXPECT_EQ(kept, 28U) << "7/8 of 32 entries";
@@ -365,6 +365,7 @@ TEST_F(LoggingTest, BlocksWithoutAnEntryAreLeftOutAndCounted) {
   ca_logging_finish(&logging_);
   EXPECT_EQ(Header().events, 2 * kept);
   EXPECT_EQ(Header().peak_objects, kept);
+  ExpectEvent(Events()[kept], 4, 0, 1, 0, 0);
 }
 
 TEST_F(LoggingTest, TheTableIsExactUnderRandomOperations) {
