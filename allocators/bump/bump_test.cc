@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -347,6 +349,26 @@ TEST_F(BumpRecordedTest, WhatIsNoLiveBlockIsLeftAlone) {
   EXPECT_EQ(inline_.cursor, cursor);
   EXPECT_TRUE(ca_bump_deallocate_recorded(&inline_, ptr));
   EXPECT_FALSE(ca_bump_deallocate_recorded(&inline_, ptr)) << "freed already";
+}
+
+// Where the lowest 20 bits of an address are 0 its seal is 0, too: then 0 in front of it would be a size,
+// and small negative numbers are all but one.
+TEST(BumpRecordTest, ZeroAndSmallNegativeNumbersAreNoRecords) {
+  constexpr std::size_t kMiB = std::size_t{1} << 20;
+  char *const memory = static_cast<char *>(std::aligned_alloc(kMiB, 2 * kMiB));
+  ASSERT_NE(memory, nullptr);
+  ca_bump bump;
+  ca_bump_init_range(&bump, ca_block_make(memory, 2 * kMiB), CA_SIZES_RECORDED);
+  auto *const ptr = static_cast<char *>(ca_bump_allocate_recorded(&bump, kMiB + kMiB / 2));
+  for (std::int64_t word = 0; word >= -64; --word) {
+    std::memcpy(memory + kMiB - 8, &word, sizeof word);
+    EXPECT_FALSE(ca_bump_deallocate_recorded(&bump, memory + kMiB)) << word;
+    EXPECT_FALSE(ca_bump_record_lives(static_cast<std::uint64_t>(word), memory + kMiB)) << word;
+    ca_unpoison(memory + kMiB - 8, 8);
+  }
+  EXPECT_TRUE(ca_bump_deallocate_recorded(&bump, ptr));
+  ca_bump_destroy(&bump);
+  std::free(memory);
 }
 
 TEST_F(BumpRecordedTest, AResetEndsTheLifeOfAllBlocks) {

@@ -54,8 +54,9 @@ static inline uint64_t ca_bump_live_record(const void *ptr, size_t size) {
   return ca_bump_seal_of(ptr) + size;
 }
 
+/* No block has size 0. */
 static inline bool ca_bump_record_lives(uint64_t record, const void *ptr) {
-  return (record - ca_bump_seal_of(ptr)) >> CA_BUMP_SIZE_BITS == 0;
+  return record - ca_bump_seal_of(ptr) - 1 < ((uint64_t)1 << CA_BUMP_SIZE_BITS) - 1;
 }
 
 static inline uint64_t ca_bump_freed_record(uint64_t live) { return live ^ (uint64_t)1 << 63; }
@@ -124,13 +125,14 @@ static inline bool ca_bump_deallocate_recorded(ca_bump *self, void *ptr) {
   }
   const uint64_t record = ca_bump_load_record(ptr);
   const size_t size = (size_t)(record - ca_bump_seal_of(ptr));
-  const size_t stride = ca_bump_recorded_stride(size);
   const size_t room = (size_t)((uintptr_t)self->cursor - place);
-  if (CA_UNLIKELY(stride > room)) { /* Also of any record that isn't alive. */
+  /* Also of any record that isn't alive, and of 0, which stands before many a wild pointer whose seal
+   * is 0. Not the stride is compared, as it wraps: of a record that is -1 there, to 16. */
+  if (CA_UNLIKELY(size - 1 >= room)) {
     return false;
   }
   ca_bump_mark_freed(ptr, record);
-  if (stride == room) {
+  if (ca_bump_recorded_stride(size) == room) {
     ca_bump_set_back(self, (char *)ca_bump_record_of(ptr));
   }
   ca_poison(ptr, size);
