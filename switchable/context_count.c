@@ -16,11 +16,58 @@ static void count_orphans_frees(const ca_context_header *self, ca_context_counts
   }
 }
 
+/* What of a bit set is needed to count its bits. */
+static ca_bit_set look_at(const ca_bit_set *self) {
+  const ca_free_map *const map = &self->map;
+  return (ca_bit_set){.last = __atomic_load_n(&self->last, __ATOMIC_RELAXED),
+                      .block_shift = __atomic_load_n(&self->block_shift, __ATOMIC_RELAXED) & 63,
+                      .map = {.words = __atomic_load_n(&map->words, __ATOMIC_RELAXED),
+                              .index.known = __atomic_load_n(&map->index.known, __ATOMIC_RELAXED),
+                              .count = __atomic_load_n(&map->count, __ATOMIC_RELAXED),
+                              .known = __atomic_load_n(&map->known, __ATOMIC_RELAXED)}};
+}
+
+static bool has_bits_in(const ca_bit_set *self, const ca_context_header *slot, size_t slot_size) {
+  const size_t offset = (size_t)((uintptr_t)self->map.words - (uintptr_t)slot);
+  return offset < slot_size && self->map.index.known <= (slot_size - offset) / sizeof(uint64_t);
+}
+
+/* Where the slot is just being made another kind's, its bits may be anywhere: then nothing. */
+static ca_context_allocator_statistics measure_bit_set(const ca_context_header *slot) {
+  ca_context_allocator_statistics measured = {.used = 0};
+  const ca_bit_set seen = look_at(&slot->local.chosen.bit_set);
+  if (has_bits_in(&seen, slot, slot->slot_size)) {
+    measured.used = ca_bit_set_live(&seen);
+    measured.peak = ca_bit_set_peak(&seen);
+  }
+  return measured;
+}
+
+ca_context_allocator_statistics ca_context_header_measure(const ca_context_header *slot) {
+  ca_context_allocator_statistics measured = {.used = 0};
+  switch (ca_context_allocator_kind(&slot->local)) { /* Read once: it may change. */
+    case CA_CONTEXT_BUMP:
+      measured.used = ca_bump_used(&slot->local.chosen.bump);
+      measured.peak = ca_bump_peak(&slot->local.chosen.bump);
+      break;
+    case CA_CONTEXT_BIT_SET:
+      measured = measure_bit_set(slot);
+      break;
+    case CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE:
+      measured.used = ca_multiple_binary_search_tree_live(&slot->local.chosen.trees);
+      measured.peak = ca_multiple_binary_search_tree_peak(&slot->local.chosen.trees);
+      break;
+    case CA_CONTEXT_NONE:
+      break;
+  }
+  return measured;
+}
+
 void ca_context_header_count(const ca_context_header *self, ca_context_counts *counts) {
   counts->budget = self->budget;
   counts->slot_size = self->slot_size;
   counts->kind = ca_context_allocator_kind(&self->local);
-  const ca_context_allocator_statistics measured = ca_context_allocator_measure(&self->local);
+  const ca_context_allocator_statistics measured = ca_context_header_measure(self);
   counts->used = measured.used;
   counts->peak = measured.peak;
   counts->allocations = __atomic_load_n(&self->allocations, __ATOMIC_RELAXED);

@@ -323,7 +323,7 @@ void ca_context_count_extensions(const ca_context_header *self, ca_context_count
   const ca_context_header *one = ca_context_extension(self);
   /* Bounded, as it may be given back and serve others meanwhile. */
   for (int i = 0; one != NULL && i < CA_CONTEXT_CLASSES; i++) {
-    const ca_context_allocator_statistics measured = ca_context_allocator_measure(&one->local);
+    const ca_context_allocator_statistics measured = ca_context_header_measure(one);
     counts->slot_size += one->slot_size;
     counts->budget += one->is_reserve ? one->budget : 0;
     counts->used += measured.used;

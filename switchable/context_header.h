@@ -164,6 +164,10 @@ ca_context_header *ca_context_header_create(const ca_context_settings *settings)
  * that this thread doesn't have swapped in, nor while it runs. */
 bool ca_context_header_ask(ca_context_header *self, size_t size);
 
+/* Bytes used in this one slot, now and at most. Whatever happens to it meanwhile, nothing beyond it is
+ * read. */
+ca_context_allocator_statistics ca_context_header_measure(const ca_context_header *slot);
+
 /* Fills in *counts, of a context that is alive. */
 void ca_context_header_count(const ca_context_header *self, ca_context_counts *counts);
 

@@ -643,6 +643,27 @@ TEST(StressTest, ThreadsPassBlocksAndContextsAndNothingIsLost) {
   EXPECT_EQ(FreeSlots(900 << 10), slots[2]);
 }
 
+// As who counts may see a slot in which another context is just being made.
+TEST(CountTest, NoBitsAreReadOutsideTheSlot) {
+  ca_context_settings settings = {};
+  settings.budget = 10000;
+  settings.kind = CA_CONTEXT_BIT_SET;
+  const ca_context context = ca_context_create(&settings);
+  ASSERT_EQ(ca_context_swap_in(context), CA_CONTEXT_DONE);
+  ASSERT_NE(ca_switchable_allocate(100, 16).ptr, nullptr);
+  ca_context_swap_out();
+  EXPECT_GE(ca_context_count(context).used, 100U);
+  ca_free_map *const map = &context.header->local.chosen.bit_set.map;
+  const ca_free_map right = *map;
+  map->words = reinterpret_cast<std::uint64_t *>(8);
+  EXPECT_EQ(ca_context_count(context).used, 0U);
+  map->words = right.words;
+  map->index.known = context.header->slot_size / sizeof(std::uint64_t);
+  EXPECT_EQ(ca_context_count(context).used, 0U);
+  *map = right;
+  EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
