@@ -49,10 +49,12 @@ static inline void ca_let_go(ca_context_header *self) {
 }
 
 /* The first time: biased at once where a context of this thread ended in the same slot just before,
- * as most will end where they began, too. */
+ * as most will end where they began, too. Not on another thread, which may have no mark: `exhausted`,
+ * asked of its parent, may come back there. */
 static inline void ca_let_go_new(ca_context_header *self, ca_thread_state *state) {
-  const uintptr_t holder =
-      self->parked_by != 0 ? ca_bias_for(self, state) : (uintptr_t)self->generation;
+  const uintptr_t holder = self->parked_by == state->mark && state->mark != 0
+                               ? ca_bias_for(self, state)
+                               : (uintptr_t)self->generation;
   /* Release, as above. */
   __atomic_store_n(&self->holder, holder, __ATOMIC_RELEASE);
 }

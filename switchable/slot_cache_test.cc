@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <thread>
 #include <vector>
@@ -139,6 +140,39 @@ TEST_F(SlotCacheTest, AContextInItsOwnSlotIsBiasedFromTheStartAndOthersAreNot) {
   (void)ca_context_swap_out();
   End(own);
   EXPECT_EQ(ca_context_destroy(own), CA_CONTEXT_GONE);
+}
+
+// Asked while a child is created: it gives up another, and comes back on what could be another thread.
+bool ComeBackWithoutMark(void *other, std::size_t) {
+  End(*static_cast<ca_context *>(other));
+  ca_thread_state_get()->mark = 0;
+  return true;
+}
+
+TEST_F(SlotCacheTest, WhatEndsUpOnAThreadWithoutAMarkIsNotBiased) {
+  const std::uint16_t mark = ca_thread_state_get()->mark;
+  if (mark == 0) GTEST_SKIP() << "nothing is biased here";
+  ca_context other;
+  ca_context_settings settings = {};
+  settings.budget = kSmall / 2;
+  settings.family_budget = kSmall + 100;
+  settings.over_budget = CA_OVER_BUDGET_ASK;
+  settings.exhausted = ComeBackWithoutMark;
+  settings.exhausted_argument = &other;
+  const ca_context parent = ca_context_create(&settings);
+  ca_context_settings child = {};
+  child.budget = kSmall / 2;
+  child.parent = parent;
+  other = ca_context_create(&child);
+  End(Create(kSmall));
+  ASSERT_EQ(ca_context_swap_in(parent), CA_CONTEXT_DONE);
+  const ca_context own = ca_context_create(&child);
+  EXPECT_EQ(ca_thread_state_get()->mark, 0) << "asked";
+  ca_thread_state_get()->mark = mark;
+  ASSERT_FALSE(ca_context_is_none(own));
+  EXPECT_EQ(own.header->holder, own.generation);
+  (void)ca_context_swap_out();
+  End(parent);
 }
 
 TEST_F(SlotCacheTest, AnotherThreadEndsWhatIsBiasedFromTheStart) {
