@@ -9,6 +9,8 @@
  * Exhaustion  that no slot was idle is certain of a moment: who finds all caches empty, then the arena,
  *             and then that nothing was kept since before, knows it of the moment when the arena was.
  *             slot_cache.pml is a model of it.
+ *             Only a slot that a thread's end or a trim is putting back counts as out meanwhile, as it
+ *             does where the arena itself trims.
  * Memory      a slot kept has its pages, whatever `retained`: so only of slots up to
  *             CA_SLOT_CACHE_LARGEST.
  *
