@@ -32,13 +32,22 @@ static bool has_bits_in(const ca_bit_set *self, const ca_context_header *slot, s
   return offset < slot_size && self->map.index.known <= (slot_size - offset) / sizeof(uint64_t);
 }
 
+/* Whether another thread may take the bits away from under who counts them: they lie behind the blocks,
+ * in pages that quarantine shuts. */
+static bool may_be_shut(const ca_context_header *slot) {
+  const ca_context_header *const owner =
+      ca_context_header_owner((ca_context_header *)(uintptr_t)slot);
+  return owner->on_destroy == CA_CONTEXT_QUARANTINE &&
+         !ca_is_held_here(owner, ca_thread_state_get());
+}
+
 /* Where the slot is just being made another kind's, its bits may be anywhere: then nothing. */
 static ca_context_allocator_statistics measure_bit_set(const ca_context_header *slot) {
   ca_context_allocator_statistics measured = {.used = 0};
   const ca_bit_set seen = look_at(&slot->local.chosen.bit_set);
   if (has_bits_in(&seen, slot, slot->slot_size)) {
-    measured.used = ca_bit_set_live(&seen);
     measured.peak = ca_bit_set_peak(&seen);
+    measured.used = may_be_shut(slot) ? measured.peak : ca_bit_set_live(&seen);
   }
   return measured;
 }

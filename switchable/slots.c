@@ -329,23 +329,20 @@ ca_context_header *ca_slots_obtain_near(size_t size) {
   return ca_slots_obtain(size == 0 ? ca_slots_largest() : size);
 }
 
-/* A stale handle or block is still to be told by the header of its idle slot. */
-static void unpoison_header(ca_context_header *slot) {
-  ca_unpoison_defined(slot, offsetof(ca_context_header, local));
-}
+/* A stale handle or block is still to be told by the header of its idle slot, without its last member. */
+enum { HEADER_SIZE = offsetof(ca_context_header, local) };
 
 static void put_back(ca_arena *arena, ca_context_header *slot) {
   ca_arena_release(arena, slot);
-  unpoison_header(slot);
+  ca_unpoison_defined(slot, HEADER_SIZE);
 }
 
 void ca_slots_release(ca_context_header *slot) {
   const size_t size = slot->slot_size;
   const size_t which = slot->slot_class;
   if (CA_LIKELY(size <= CA_SLOT_CACHE_LARGEST)) {
-    ca_poison(slot, size);
+    ca_poison((char *)slot + HEADER_SIZE, size - HEADER_SIZE);
     if (CA_LIKELY(ca_slot_cache_keep(ca_thread_state_get()->record, which, slot))) {
-      unpoison_header(slot);
       return;
     }
   }

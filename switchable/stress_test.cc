@@ -650,9 +650,12 @@ TEST(CountTest, NoBitsAreReadOutsideTheSlot) {
   settings.kind = CA_CONTEXT_BIT_SET;
   const ca_context context = ca_context_create(&settings);
   ASSERT_EQ(ca_context_swap_in(context), CA_CONTEXT_DONE);
+  void *const block = ca_switchable_allocate(1000, 16).ptr;
   ASSERT_NE(ca_switchable_allocate(100, 16).ptr, nullptr);
+  ca_switchable_deallocate(block);
   ca_context_swap_out();
   EXPECT_GE(ca_context_count(context).used, 100U);
+  EXPECT_LT(ca_context_count(context).used, 1000U);
   ca_free_map *const map = &context.header->local.chosen.bit_set.map;
   const ca_free_map right = *map;
   map->words = reinterpret_cast<std::uint64_t *>(8);
@@ -661,6 +664,26 @@ TEST(CountTest, NoBitsAreReadOutsideTheSlot) {
   map->index.known = context.header->slot_size / sizeof(std::uint64_t);
   EXPECT_EQ(ca_context_count(context).used, 0U);
   *map = right;
+  EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
+}
+
+// Another thread may end it while its bits are counted, and shut the pages that they are in.
+TEST(CountTest, NoBitsAreReadThatQuarantineMayShut) {
+  ca_context_settings settings = {};
+  settings.budget = 10000;
+  settings.kind = CA_CONTEXT_BIT_SET;
+  settings.on_destroy = CA_CONTEXT_QUARANTINE;
+  const ca_context context = ca_context_create(&settings);
+  ASSERT_EQ(ca_context_swap_in(context), CA_CONTEXT_DONE);
+  void *const block = ca_switchable_allocate(1000, 16).ptr;
+  ASSERT_NE(ca_switchable_allocate(100, 16).ptr, nullptr);
+  ca_switchable_deallocate(block);
+  const ca_context_counts exact = ca_context_count(context);
+  EXPECT_LT(exact.used, 1000U);
+  ca_context_swap_out();
+  const ca_context_counts parked = ca_context_count(context);
+  EXPECT_EQ(parked.used, exact.peak);
+  EXPECT_EQ(parked.peak, exact.peak);
   EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
 }
 
