@@ -216,12 +216,13 @@ typedef struct ca_context_settings {
   size_t family_budget;
 } ca_context_settings;
 
+/* Of a bit set that may end in quarantine, and isn't swapped in on the calling thread, `used` is the
+ * peak: to count its bits isn't safe where another thread may end it meanwhile. */
 typedef struct ca_context_counts {
   size_t budget;    /* Bytes that blocks may take. */
   size_t slot_size; /* Bytes of address space that the context takes, in all of its slots. */
   ca_context_kind kind;
-  size_t used;            /* Bytes that they take now, freed ones that can't be reused included; of a
-                           * bit set that may end in quarantine, and isn't swapped in here: peak. */
+  size_t used;            /* Bytes that they take now, freed ones that can't be reused included. */
   size_t peak;            /* The most of the budget that was needed since creation or reset: bytes
                            * up to the highest block, of a bit set rounded up to 64 blocks. */
   uint64_t allocations;   /* Blocks handed out since creation or reset. */
