@@ -27,10 +27,11 @@ class RedzoneTest : public testing::Test {
     return static_cast<char *>(block.ptr);
   }
   bool Check() { return allocator()->ops->check(allocator()); }
-  // Past the tools, which would stop the program there and then.
+  // Past the tools, which would stop the program there and then; another value than the byte has,
+  // which in a seal may be any.
   static void Damage(char *at) {
     ca_unpoison_defined(at, 1);
-    *at = 1;
+    *at = static_cast<char>(~*at);
   }
 
   static void Repair(char *at) {
@@ -111,12 +112,9 @@ TEST_F(RedzoneTest, CheckFindsAWriteToEitherSideOfAnyBlock) {
 
 TEST_F(RedzoneTest, CheckFindsADamagedSeal) {
   char *ptr = Allocate(30);
-  char *seal = ptr - 17;
-  ca_unpoison_defined(seal, 1);
-  *seal = static_cast<char>(~*seal);
+  Damage(ptr - 17);
   EXPECT_FALSE(Check());
-  ca_unpoison_defined(seal, 1);
-  *seal = static_cast<char>(~*seal);
+  Damage(ptr - 17);  // back to what it was
   EXPECT_TRUE(Check());
   ca_deallocate(allocator(), ptr, 30, 16);
 }
