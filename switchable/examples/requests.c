@@ -4,10 +4,10 @@
  * Thousands of coroutines on a few threads. Each handles a request: it parses a JSON document with
  * jansson, loads it into an in-memory SQLite database, waits (as for I/O, so that all of them are
  * in the middle of their work at once), and asks the database a question. Both libraries call
- * malloc and know nothing of coroutines. The same is done twice: contexts   each request in a
- * context, which is destroyed with everything still allocated in it; malloc     with glibc's
- * malloc, each request freeing all that it allocated. One request in a thousand gets too small a
- * budget: it fails by itself, by ENOMEM from its malloc.
+ * malloc and know nothing of coroutines. The same is done twice: with each request in a context,
+ * which is destroyed with everything still allocated in it; and with glibc's malloc, each request
+ * freeing all that it allocated. One request in a thousand gets too small a budget: it fails by
+ * itself, by ENOMEM from its malloc.
  *
  * bazel run -c opt //switchable/examples:requests -- [--requests N] [--coroutines N] [--threads N]
  */
@@ -85,6 +85,7 @@ struct worker {
   size_t end;
   bool contexts;
   size_t budget;
+  pthread_barrier_t *all_wait; /* Until each coroutine of all is in the middle of its work. */
   run_results sums;
 };
 
@@ -251,7 +252,7 @@ static void *work(void *argument) {
   size_t next = self->first;
   size_t sample = 0;
   bool any = true;
-  while (any) {
+  for (size_t round = 0; any; round++) {
     any = false;
     for (size_t i = 0; i < self->count; i++) {
       coroutine *const one = &self->coroutines[i];
@@ -266,6 +267,9 @@ static void *work(void *argument) {
           end(one);
         }
       }
+    }
+    if (round == 0) { /* What is resident from now on doesn't depend on which thread came first. */
+      pthread_barrier_wait(self->all_wait);
     }
     if (self->first == 0 && sample < SAMPLES && next >= self->end / SAMPLES * (sample + 1)) {
       self->sums.rss_kib[sample++] = resident_kib();
@@ -305,6 +309,8 @@ static run_results run_all(const run_options *options, bool contexts) {
     fputs("no address space for the contexts\n", stderr);
     exit(1);
   }
+  pthread_barrier_t all_wait;
+  pthread_barrier_init(&all_wait, NULL, (unsigned)options->threads);
   worker *const workers = calloc(options->threads, sizeof *workers);
   const size_t each = options->coroutines / options->threads;
   for (size_t i = 0; i < options->threads; i++) {
@@ -313,7 +319,8 @@ static run_results run_all(const run_options *options, bool contexts) {
                           .step = options->threads,
                           .end = options->requests,
                           .contexts = contexts,
-                          .budget = options->budget};
+                          .budget = options->budget,
+                          .all_wait = &all_wait};
     workers[i].coroutines = calloc(each, sizeof *workers[i].coroutines);
     for (size_t j = 0; j < each; j++) {
       init_coroutine(&workers[i].coroutines[j], &workers[i]);
