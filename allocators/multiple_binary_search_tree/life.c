@@ -38,6 +38,17 @@ static bool lay_out(trees *self, ca_block range, uint32_t recording) {
   return true;
 }
 
+bool runs_are_laid_out(const trees *self) {
+  trees right;
+  const ca_block range = ca_block_is_none(self->region)
+                             ? ca_block_make(self->memory, (size_t)self->end * GRANULE)
+                             : self->region;
+  const bool recording = self->base.ops == &runs_recording_ops;
+  return self->recording == (recording ? 1 : 0) && !ca_block_is_none(range) &&
+         lay_out(&right, range, self->recording) && self->memory == right.memory &&
+         self->trees == right.trees && self->first == right.first && self->end == right.end;
+}
+
 /* No runs, and everything from `first` on above top: no mark is kept. Without a call of memset, as
  * after much traffic its code is far from the processor's caches, and so is the region. */
 static void forget_all(trees *self) {

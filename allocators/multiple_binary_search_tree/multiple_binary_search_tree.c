@@ -169,10 +169,18 @@ static ca_block op_range(const ca_allocator *base) {
   return ca_block_make(address_of(self, self->first), (size_t)(self->end - self->first) * GRANULE);
 }
 
+/* What waits, all of it: granules, and the squares of the blocks' numbers, which tell by the marks
+ * whether each block is in one list once. */
+typedef struct sums {
+  uint64_t granules;
+  uint64_t squares;
+} sums;
+
 /* A damaged list that runs in a circle ends by the count of what waits. */
-static bool waits(const trees *self, uint32_t number, uint32_t granules, uint64_t *waiting) {
-  *waiting += granules;
-  if (*waiting > self->waiting || number < self->first || number >= self->top ||
+static bool waits(const trees *self, uint32_t number, uint32_t granules, sums *of_lists) {
+  of_lists->granules += granules;
+  of_lists->squares += (uint64_t)number * number;
+  if (of_lists->granules > self->waiting || number < self->first || number >= self->top ||
       granules > self->top - number) {
     return false;
   }
@@ -183,18 +191,18 @@ static bool waits(const trees *self, uint32_t number, uint32_t granules, uint64_
   return free_mark && !is_edge(self, number) && end_of_block(self, number) == number + granules;
 }
 
-static bool list_holds(const trees *self, uint32_t granules, uint64_t *waiting) {
+static bool list_holds(const trees *self, uint32_t granules, sums *of_lists) {
   uint32_t head = self->lists[granules].head;
   uint32_t count = self->lists[granules].count;
   if (count > WORDS_OF_GRANULE * granules || (head == 0) != (count == 0)) {
     return false;
   }
   for (; head != 0; count = WORDS_OF_GRANULE * granules) {
-    if (!waits(self, head, granules, waiting)) {
+    if (!waits(self, head, granules, of_lists)) {
       return false;
     }
     for (uint32_t word = 1; word < count; ++word) {
-      if (!waits(self, ca_multiple_binary_search_tree_word(self, head, word), granules, waiting)) {
+      if (!waits(self, ca_multiple_binary_search_tree_word(self, head, word), granules, of_lists)) {
         return false;
       }
     }
@@ -203,21 +211,39 @@ static bool list_holds(const trees *self, uint32_t granules, uint64_t *waiting) 
   return true;
 }
 
+/* Sizes recorded. */
+static uint64_t squares_of_marks(const trees *self) {
+  uint64_t squares = 0;
+  if (self->top == self->first) {
+    return 0; /* No marks are kept. */
+  }
+  for (uint32_t word = self->first & ~UINT32_C(63); word < self->top; word += 64) {
+    uint64_t waiting = *free_word(self, word) & *begins_word(self, word);
+    for (; waiting != 0; waiting = ca_bits_clear_lowest(waiting)) {
+      const uint64_t number = word + ca_bits_lowest(waiting);
+      squares += number * number;
+    }
+  }
+  return squares;
+}
+
 static bool op_check(const ca_allocator *base) {
   const trees *const self = from_const_base(base);
   if (self->end == 0) {
     return self->top == 0 && self->first == 0;
   }
-  uint64_t waiting = 0;
+  sums of_lists = {0};
   if (!runs_check(self)) {
     return false;
   }
   for (uint32_t granules = 0; granules <= LISTED_MAX; ++granules) {
-    if (!list_holds(self, granules, &waiting)) {
+    if (!list_holds(self, granules, &of_lists)) {
       return false;
     }
   }
-  return waiting == self->waiting && waiting + self->free_granules <= self->top - self->first;
+  return of_lists.granules == self->waiting &&
+         of_lists.granules + self->free_granules <= self->top - self->first &&
+         (self->recording == 0 || of_lists.squares == squares_of_marks(self));
 }
 
 /* Sizes forgotten. */
@@ -386,6 +412,9 @@ static bool recording_walk(const ca_allocator *base, ca_block_visitor *visitor, 
   const trees *const self = from_const_base(base);
   if (self->top == self->first) {
     return true; /* No marks are kept. */
+  }
+  if ((*begins_word(self, self->top) & bit_of(self->top)) == 0) {
+    return false; /* Nothing would end the last block. */
   }
   for (uint32_t word = self->first & ~UINT32_C(63); word < self->top; word += 64) {
     uint64_t live = *begins_word(self, word) & ~*free_word(self, word);

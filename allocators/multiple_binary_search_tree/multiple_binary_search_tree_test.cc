@@ -333,6 +333,96 @@ TEST_P(TreesCheckTest, FindsEachDamagedMember) {
   EXPECT_TRUE(Check());
 }
 
+bool Notes(void *live, ca_block block) {
+  static_cast<std::vector<ca_block> *>(live)->push_back(block);
+  return true;
+}
+
+// But for what looks like other live blocks: one more within a live block, or one less behind one.
+TEST_P(TreesCheckTest, FindsEachMarkThatIsTurned) {
+  const bool recording = GetParam() == CA_SIZES_RECORDED;
+  std::vector<ca_block> live;
+  if (recording) ASSERT_TRUE(allocator()->ops->walk(allocator(), Notes, &live));
+  std::vector<bool> is_live(trees_.top + 1), begins(trees_.top + 1);
+  for (const ca_block block : live) {
+    const auto number = static_cast<std::size_t>(static_cast<char *>(block.ptr) - memory_) / 16;
+    begins[number] = true;
+    for (std::size_t i = 0; i < block.size / 16; ++i) is_live[number + i] = true;
+  }
+  auto *const words = reinterpret_cast<volatile std::uint64_t *>(memory_);
+  for (std::uint32_t number = trees_.first; number < trees_.top; ++number) {
+    for (std::size_t of_begins = 0; of_begins <= (recording ? 1 : 0); ++of_begins) {
+      volatile std::uint64_t &word = words[(number / 64 << (recording ? 1 : 0)) + of_begins];
+      const bool seen =
+          of_begins == 0 || !is_live[number] || (begins[number] && !is_live[number - 1]);
+      word = word ^ std::uint64_t{1} << number % 64;
+      EXPECT_EQ(Check(), !seen) << number - trees_.first << " " << of_begins;
+      word = word ^ std::uint64_t{1} << number % 64;
+    }
+  }
+  EXPECT_TRUE(Check());
+}
+
+TEST_P(TreesCheckTest, FindsABlockThatIsListedTwiceInAnothersPlace) {
+  if (GetParam() == CA_SIZES_FORGOTTEN) GTEST_SKIP() << "nothing tells what waits from what lives";
+  ca_block blocks[3];
+  for (ca_block &block : blocks) block = Allocate(96);
+  for (const ca_block block : blocks) Free(block);
+  auto *const head = reinterpret_cast<std::uint32_t *>(blocks[0].ptr);
+  ca_unpoison_defined(head, 16);
+  const std::uint32_t other = head[2];
+  head[2] = head[1];
+  EXPECT_FALSE(Check());
+  ca_unpoison_defined(head, 16);
+  head[2] = other;
+  EXPECT_TRUE(Check());
+}
+
+// An address or a number that is damaged is not used.
+TEST_P(TreesCheckTest, FindsWhatIsNotLaidOutLikeThis) {
+  const Trees right = trees_;
+  for (unsigned bit = 0; bit < 64; ++bit) {
+    const std::uint64_t flip = std::uint64_t{1} << bit;
+    trees_.memory = reinterpret_cast<char *>(reinterpret_cast<std::uintptr_t>(right.memory) ^ flip);
+    EXPECT_FALSE(Check()) << bit;
+    trees_ = right;
+    trees_.trees =
+        reinterpret_cast<ca_red_black_tree *>(reinterpret_cast<std::uintptr_t>(right.trees) ^ flip);
+    EXPECT_FALSE(Check()) << bit;
+    trees_ = right;
+    if (bit >= 32) continue;
+    trees_.recording ^= static_cast<std::uint32_t>(flip);
+    EXPECT_FALSE(Check()) << bit;
+    trees_ = right;
+    trees_.end ^= static_cast<std::uint32_t>(flip);
+    EXPECT_TRUE(!Check() || bit < 8) << bit << ": whatever has as many marks would do";
+    trees_ = right;
+  }
+  trees_.touched = trees_.end + 1; /* trim() would give back what isn't the region's. */
+  EXPECT_FALSE(Check());
+  trees_.touched = trees_.first - 1;
+  EXPECT_FALSE(Check());
+  trees_ = right;
+  trees_.region = ca_block_make(memory_, sizeof memory_ - 16);
+  EXPECT_FALSE(Check());
+  trees_.region = ca_block_make(memory_ + 16, sizeof memory_);
+  EXPECT_FALSE(Check());
+  trees_ = right;
+  EXPECT_TRUE(Check());
+}
+
+TEST_P(TreesCheckTest, AWalkEndsAtATopThatLostItsMark) {
+  if (GetParam() == CA_SIZES_FORGOTTEN) GTEST_SKIP() << "no walk";
+  auto *const words = reinterpret_cast<volatile std::uint64_t *>(memory_);
+  volatile std::uint64_t &word = words[trees_.top / 64 * 2 + 1];
+  word = word ^ std::uint64_t{1} << trees_.top % 64;
+  std::vector<ca_block> live;
+  EXPECT_FALSE(allocator()->ops->walk(allocator(), Notes, &live));
+  EXPECT_TRUE(live.empty());
+  word = word ^ std::uint64_t{1} << trees_.top % 64;
+  EXPECT_TRUE(allocator()->ops->walk(allocator(), Notes, &live));
+}
+
 // Sizes that put the first granule at every place of a word of marks.
 TEST(TreesRecordingTest, WhatTheMemoryHeldBeforeMeansNothing) {
   alignas(16) static char memory[40000];

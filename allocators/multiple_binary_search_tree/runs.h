@@ -106,6 +106,10 @@ bool runs_take_at(trees *self, uint32_t begin, uint32_t end);
 /* Whether runs_take() would find anything, for an alignment of GRANULE. */
 bool runs_could_take(const trees *self, uint32_t length);
 
+/* Whether marks and trees lie where their number of granules and the mode say, in the region that
+ * was obtained. Reads no more than *self. */
+bool runs_are_laid_out(const trees *self);
+
 /* Whether the invariant of marks, runs, trees and top holds. */
 bool runs_check(const trees *self);
 
