@@ -363,6 +363,16 @@ TEST_P(TreesCheckTest, FindsEachMarkThatIsTurned) {
   EXPECT_TRUE(Check());
 }
 
+TEST_P(TreesTest, CheckFindsAFirstBlockThatLostItsBegin) {
+  if (GetParam() == CA_SIZES_FORGOTTEN) GTEST_SKIP() << "blocks have no marks";
+  Allocate(64);
+  EXPECT_TRUE(Check());
+  auto *const words = reinterpret_cast<volatile std::uint64_t *>(memory_);
+  words[trees_.first / 64 * 2 + 1] =
+      words[trees_.first / 64 * 2 + 1] & ~(std::uint64_t{1} << trees_.first % 64);
+  EXPECT_FALSE(Check());
+}
+
 TEST_P(TreesCheckTest, FindsABlockThatIsListedTwiceInAnothersPlace) {
   if (GetParam() == CA_SIZES_FORGOTTEN) GTEST_SKIP() << "nothing tells what waits from what lives";
   ca_block blocks[3];
