@@ -324,8 +324,8 @@ ca_context_counts ca_context_count(ca_context context);
  * isn't found. O(blocks handed out). */
 ca_context_result ca_context_walk(ca_context context, ca_block_visitor *visitor, void *argument);
 
-/* Whether the context's invariants hold. O(1); requires that it is parked or held here. False if it
- * is gone. */
+/* Whether the context's invariants hold, and those of its allocator. O(n) in its blocks; requires that
+ * it is parked or held here. False if it is gone. */
 bool ca_context_check(ca_context context);
 
 static inline bool ca_context_is_none(ca_context context) { return context.header == NULL; }

@@ -114,8 +114,19 @@ static inline uint64_t live_record(const ca_bump *self, const void *ptr, const c
   return record;
 }
 
-static inline size_t live_size(const ca_bump *self, const void *ptr, const char *call) {
-  return ca_bump_recorded_size(live_record(self, ptr, call));
+/* That `size` can be said of the block: a smaller one fits if it was shrunk. */
+static inline void expect_fitting(uint64_t record, const void *ptr, size_t size, const char *call) {
+  if (CA_UNLIKELY(size > ca_bump_recorded_size(record))) {
+    ca_panic_misuse(call, ptr, "wrong size (bump)");
+  }
+}
+
+/* The size of the live block at ptr, of which `size` can be said. */
+static inline size_t fitting_size(const ca_bump *self, const void *ptr, size_t size,
+                                  const char *call) {
+  const uint64_t record = live_record(self, ptr, call);
+  expect_fitting(record, ptr, size, call);
+  return ca_bump_recorded_size(record);
 }
 
 /* Where the cursor stands behind a block: at the place of the next record. */
@@ -159,10 +170,7 @@ static void recording_deallocate_unsized(ca_allocator *base, void *ptr) {
 static inline size_t take_back(ca_allocator *base, void *ptr, size_t size) {
   ca_bump *const self = from_base(base);
   const uint64_t record = live_record(self, ptr, "deallocate");
-  if (CA_UNLIKELY(size >
-                  ca_bump_recorded_size(record))) { /* A smaller one fits if it was shrunk. */
-    ca_panic_misuse("deallocate", ptr, "wrong size (bump)");
-  }
+  expect_fitting(record, ptr, size, "deallocate");
   return ca_bump_end_life(self, ptr, record);
 }
 
@@ -186,9 +194,7 @@ static ca_block recording_grow(ca_allocator *base, void *ptr, size_t size, size_
   (void)align;
   (void)move;
   ca_bump *const self = from_base(base);
-  const size_t recorded = live_size(self, ptr, "grow");
-  CA_ASSERT(size <= recorded);
-  (void)size;
+  const size_t recorded = fitting_size(self, ptr, size, "grow");
   if (new_size <= recorded) {
     return ca_block_make(ptr, recorded);
   }
@@ -205,9 +211,7 @@ static ca_block recording_shrink(ca_allocator *base, void *ptr, size_t size, siz
   (void)align;
   (void)move;
   ca_bump *const self = from_base(base);
-  const size_t recorded = live_size(self, ptr, "shrink");
-  CA_ASSERT(size <= recorded);
-  (void)size;
+  const size_t recorded = fitting_size(self, ptr, size, "shrink");
   if (cursor_behind(ptr, recorded) != self->cursor) {
     return ca_block_make(ptr, recorded);
   }
@@ -216,7 +220,7 @@ static ca_block recording_shrink(ca_allocator *base, void *ptr, size_t size, siz
 }
 
 static size_t recording_usable_size(const ca_allocator *base, const void *ptr) {
-  return live_size(from_const_base(base), ptr, "usable_size");
+  return ca_bump_recorded_size(live_record(from_const_base(base), ptr, "usable_size"));
 }
 
 static bool recording_walk(const ca_allocator *base, ca_block_visitor *visitor, void *argument) {
@@ -239,11 +243,17 @@ static bool is_record_place(const char *place) {
   return ca_bump_may_be_recorded(place + CA_BUMP_RECORD_SIZE);
 }
 
+static bool goes_on(void *argument, ca_block block) {
+  (void)argument;
+  (void)block;
+  return true;
+}
+
 static bool recording_check(const ca_allocator *base) {
   const ca_bump *const self = from_const_base(base);
   return op_check(base) && (self->begin == self->end ||
                             (is_record_place(self->begin) && is_record_place(self->cursor) &&
-                             is_record_place(self->end)));
+                             is_record_place(self->end) && recording_walk(base, goes_on, NULL)));
 }
 
 const ca_allocator_ops ca_bump_recording_ops = {

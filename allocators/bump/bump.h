@@ -41,7 +41,9 @@ extern "C" {
 
 /* Invariant: begin <= cursor <= end < 2^63, all inside the region when there is one; with sizes
  * recorded all three are 8 below a multiple of 16, unless they are one. begin <= highest; with sizes
- * recorded it is where the cursor was highest, since init or reset, when it was last set back.
+ * recorded it is where the cursor was highest, since init or reset, when it was last set back; and
+ * from begin to cursor stand records, of live or freed blocks or of padding, each of which tells where
+ * the next one is, so that check is O(blocks) there.
  * All-zero holds nothing: destroy() and ca_bump_allocate() may be called, the interface not.
  * The members are for this header's inline functions only. */
 typedef struct ca_bump {

@@ -224,8 +224,10 @@ TEST(BumpRecordingTest, AWalkEndsAtARecordThatWasWrittenOver) {
   const auto *second = static_cast<char *>(ca_allocate(ca_bump_allocator(&bump), 24, 16).ptr);
   char *record = const_cast<char *>(second) - 8;
   const auto walk = [&bump] {
-    return bump.base.ops->walk(
+    const bool walked = bump.base.ops->walk(
         &bump.base, [](void *, ca_block) { return true; }, nullptr);
+    EXPECT_EQ(bump.base.ops->check(&bump.base), walked);
+    return walked;
   };
   EXPECT_TRUE(walk());
   for (const char bit : {2, 16}) {
@@ -279,6 +281,10 @@ TEST_F(BumpDeathTest, AnInteriorOrWildPointerIsReported) {
 TEST_F(BumpDeathTest, ASizeLargerThanTheBlockIsReported) {
   EXPECT_DEATH(ca_deallocate(ca_bump_allocator(&bump_), block_.ptr, 101, 16), "wrong size");
   EXPECT_DEATH(ca_deallocate_recorded(ca_bump_allocator(&bump_), block_.ptr, 101), "wrong size");
+  EXPECT_DEATH(ca_grow(ca_bump_allocator(&bump_), block_.ptr, 101, 101, 16, CA_MOVE_NEVER),
+               "grow\\(0x[0-9a-f]+\\): wrong size \\(bump\\)");
+  EXPECT_DEATH(ca_shrink(ca_bump_allocator(&bump_), block_.ptr, 101, 101, 16, CA_MOVE_NEVER),
+               "shrink\\(0x[0-9a-f]+\\): wrong size \\(bump\\)");
 }
 
 // The inline functions of recorded.h beside the interface: the same blocks, one at a time.
