@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory_resource>
+#include <new>
 
 #include "allocators/bump/bump.h"
 #include "allocators/multiple_binary_search_tree/multiple_binary_search_tree.h"
@@ -121,16 +122,21 @@ struct Jemalloc {
   }
 };
 
-// Has no realloc: allocate, copy, free.
+// Has no realloc: allocate, copy, free. A refusal is an exception.
 struct PmrPools {
   static constexpr bool kRegion = false;
   std::pmr::unsynchronized_pool_resource pools;
 
   explicit PmrPools(ca_block) {}
-  void *Allocate(std::size_t size, std::size_t align) { return pools.allocate(size, align); }
+  void *Allocate(std::size_t size, std::size_t align) try {
+    return pools.allocate(size, align);
+  } catch (const std::bad_alloc &) {
+    return nullptr;
+  }
   void Free(Object object, std::size_t align) { pools.deallocate(object.ptr, object.size, align); }
   void *Reallocate(Object object, std::size_t size, std::size_t old_align, std::size_t align) {
-    void *const to = pools.allocate(size, align);
+    void *const to = Allocate(size, align);
+    if (to == nullptr) return nullptr;
     std::memcpy(to, object.ptr, object.size < size ? object.size : size);
     pools.deallocate(object.ptr, object.size, old_align);
     return to;

@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
+#include <memory>
 
 extern char **environ;
 
@@ -44,6 +46,20 @@ bool EndsWith(const std::string &text, const std::string &end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
+// Zeros, one for each id. Pages come as they are touched: a header may say anything.
+template <typename T>
+class PerId {
+ public:
+  PerId(const std::string &path, std::uint64_t count)
+      : values_(static_cast<T *>(std::calloc(count, sizeof(T))), std::free) {
+    if (values_ == nullptr) Fail(path, "more ids than memory");
+  }
+  T &operator[](std::uint32_t id) { return values_.get()[id]; }
+
+ private:
+  std::unique_ptr<T, void (*)(void *)> values_;
+};
+
 // The trace's bytes, unpacked on the way by a child. No shell: a path may hold any character.
 std::FILE *OpenUnpacked(const std::string &path, pid_t *child) {
   int ends[2];
@@ -63,6 +79,16 @@ std::FILE *OpenUnpacked(const std::string &path, pid_t *child) {
   return nullptr;
 }
 
+// What follows the trace is read too, or xz couldn't write it, and says nothing of the check sums.
+void CloseUnpacked(const std::string &path, std::FILE *file, pid_t child) {
+  char rest[4096];
+  while (std::fread(rest, 1, sizeof rest, file) > 0) {
+  }
+  std::fclose(file);
+  int status = -1;
+  if (waitpid(child, &status, 0) != child || status != 0) Fail(path, "damaged: xz failed");
+}
+
 std::string NameOf(const std::string &path) {
   std::string name = path.substr(path.find_last_of('/') + 1);
   for (const char *end : {".xz", ".ctr"}) {
@@ -75,18 +101,26 @@ std::string NameOf(const std::string &path) {
 class Compiler {
  public:
   Compiler(const std::string &path, std::uint64_t ids, Trace *trace)
-      : path_(path), trace_(trace), slot_of_(ids), size_of_(ids), align_of_(ids) {}
+      : path_(path),
+        trace_(trace),
+        ids_(ids),
+        slot_of_(path, ids),
+        size_of_(path, ids),
+        align_of_(path, ids) {}
 
   void Add(const Record &record) {
-    if (record.id == 0 || record.id >= slot_of_.size() || record.old_id >= slot_of_.size()) {
+    if (record.id == 0 || record.id >= ids_ || record.old_id >= ids_) {
       Fail(path_, "an id out of range");
     }
+    if (record.align_log2 > kAlignLog2Max) Fail(path_, "an alignment out of range");
     switch (record.op) {
       case kAllocate:
       case kCalloc:
       case kAligned:
+        ExpectNew(record.id);
         return Make(record);
       case kReallocate:
+        ExpectNew(record.id);
         return Move(record);
       case kFree:
         return End(record);
@@ -96,7 +130,8 @@ class Compiler {
   }
 
  private:
-  static constexpr std::uint32_t kNone = 0;  // Slots are counted from 1 in slot_of_.
+  static constexpr std::uint32_t kNone = 0;          // Slots are counted from 1 in slot_of_.
+  static constexpr std::uint8_t kAlignLog2Max = 40;  // More, no program is given.
 
   void Emit(Op op, std::uint8_t align, std::uint32_t id, std::uint32_t size,
             std::uint8_t old_align = 0) {
@@ -108,10 +143,12 @@ class Compiler {
     trace_->peak_live = live_;
     trace_->peak_event = trace_->events.size();
   }
+  void ExpectNew(std::uint32_t id) {
+    if (slot_of_[id] != kNone) Fail(path_, "an id that is made twice");
+  }
   static std::uint32_t SizeOf(const Record &record) { return record.size == 0 ? 1 : record.size; }
 
   void Make(const Record &record) {
-    if (slot_of_[record.id] != kNone) Fail(path_, "an id that is made twice");
     if (free_.empty()) {
       slot_of_[record.id] = static_cast<std::uint32_t>(++trace_->slots);
     } else {
@@ -148,9 +185,10 @@ class Compiler {
 
   const std::string &path_;
   Trace *const trace_;
-  std::vector<std::uint32_t> slot_of_;
-  std::vector<std::uint32_t> size_of_;
-  std::vector<std::uint8_t> align_of_;
+  const std::uint64_t ids_;
+  PerId<std::uint32_t> slot_of_;
+  PerId<std::uint32_t> size_of_;
+  PerId<std::uint8_t> align_of_;
   std::vector<std::uint32_t> free_;
   std::size_t live_ = 0;
 };
@@ -166,18 +204,26 @@ Trace ReadTrace(const std::string &path) {
       std::memcmp(header.magic, "CATRACE1", 8) != 0) {
     Fail(path, "not a trace");
   }
-  if (header.ids > UINT32_MAX) Fail(path, "too many ids");
+  if (header.ids == 0 || header.ids > UINT32_MAX) Fail(path, "no ids, or too many");
   Trace trace;
   trace.name = NameOf(path);
-  trace.events.reserve(header.events);
+  try {
+    trace.events.reserve(header.events);
+  } catch (const std::exception &) {
+    Fail(path, "more events than memory");
+  }
   Compiler compiler(path, header.ids, &trace);
   for (std::uint64_t i = 0; i < header.events; ++i) {
     Record record;
     if (std::fread(&record, sizeof record, 1, file) != 1) Fail(path, "shorter than it says");
     compiler.Add(record);
   }
-  std::fclose(file);
-  if (packed) waitpid(child, nullptr, 0);
+  if (packed) {
+    CloseUnpacked(path, file, child);
+  } else {
+    std::fclose(file);
+  }
+  if (trace.peak_live == 0) Fail(path, "allocates nothing");
   return trace;
 }
 
