@@ -326,8 +326,8 @@ TEST_F(BumpRecordedTest, AllocatesWhatTheInterfaceWouldUntilTheLastByte) {
 }
 
 TEST_F(BumpRecordedTest, ZeroAndHugeSizesAreLeftToTheInterface) {
-  for (const std::size_t size : {std::size_t{0}, std::size_t{INT32_MAX} + 2, SIZE_MAX - 23,
-                                 SIZE_MAX - 8, SIZE_MAX - 7, SIZE_MAX}) {
+  for (const std::size_t size : {std::size_t{0}, std::size_t{INT32_MAX} + 2, SIZE_MAX / 2,
+                                 SIZE_MAX - 23, SIZE_MAX - 8, SIZE_MAX - 7, SIZE_MAX}) {
     EXPECT_EQ(ca_bump_allocate_recorded(&inline_, size), nullptr) << size;
   }
   EXPECT_EQ(inline_.cursor, inline_.begin);

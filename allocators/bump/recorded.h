@@ -84,13 +84,13 @@ static inline size_t ca_bump_recorded_stride(size_t size) {
  * beyond 2 GiB, or if the range has no room: the interface may still find some. Requires that sizes
  * are recorded. */
 static inline void *ca_bump_allocate_recorded(ca_bump *self, size_t size) {
-  /* Cannot wrap: the cursor is below 2^63. */
-  char *const behind = self->cursor + ca_bump_recorded_stride(size);
-  if (CA_UNLIKELY(size - 1 > INT32_MAX || behind > self->end)) {
+  /* A sum of numbers: of a size that is refused it wraps, or is beyond any object. */
+  const uintptr_t behind = (uintptr_t)self->cursor + ca_bump_recorded_stride(size);
+  if (CA_UNLIKELY(size - 1 > INT32_MAX || behind > (uintptr_t)self->end)) {
     return NULL;
   }
   char *const ptr = self->cursor + CA_BUMP_RECORD_SIZE;
-  self->cursor = behind;
+  self->cursor = (char *)behind;
   ca_bump_store_record(ptr, ca_bump_live_record(ptr, size));
   ca_unpoison(ptr, size);
   return ptr;
