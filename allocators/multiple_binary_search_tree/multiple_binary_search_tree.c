@@ -130,7 +130,7 @@ void ca_multiple_binary_search_tree_deallocate_otherwise(ca_multiple_binary_sear
 }
 
 /* The granules behind the block, or none. */
-static ca_block grow(trees *self, uint32_t number, uint32_t granules, size_t new_size,
+static ca_block grow(trees *self, uint32_t number, uint32_t granules, size_t new_size, size_t align,
                      ca_move move) {
   if (new_size > (size_t)(self->end - self->first) * GRANULE) {
     return ca_block_none();
@@ -138,8 +138,9 @@ static ca_block grow(trees *self, uint32_t number, uint32_t granules, size_t new
   const uint32_t wanted = granules_of(new_size);
   const uint32_t end = number + granules;
   if (wanted > granules && !runs_take_at(self, end, number + wanted)) {
-    /* Who may move asks for a new block next, which merges the lists if it must. */
-    const bool asks_again = move != CA_MOVE_NEVER && runs_could_take(self, wanted);
+    /* Who may move asks for a new block next, and gets it; of an alignment, that isn't certain. */
+    const bool asks_again =
+        move != CA_MOVE_NEVER && align <= GRANULE && runs_could_take(self, wanted);
     if (asks_again || !ca_multiple_binary_search_tree_fold(self) ||
         !runs_take_at(self, end, number + wanted)) {
       return ca_block_none();
@@ -259,9 +260,8 @@ static void op_deallocate(ca_allocator *base, void *ptr, size_t size, size_t ali
 
 static ca_block op_grow(ca_allocator *base, void *ptr, size_t size, size_t new_size, size_t align,
                         ca_move move) {
-  (void)align;
   trees *const self = from_base(base);
-  return grow(self, number_of(self, ptr), granules_of(size), new_size, move);
+  return grow(self, number_of(self, ptr), granules_of(size), new_size, align, move);
 }
 
 static ca_block op_shrink(ca_allocator *base, void *ptr, size_t size, size_t new_size, size_t align,
@@ -387,10 +387,9 @@ static size_t recording_deallocate_recorded(ca_allocator *base, void *ptr, size_
 
 static ca_block recording_grow(ca_allocator *base, void *ptr, size_t size, size_t new_size,
                                size_t align, ca_move move) {
-  (void)align;
   trees *const self = from_base(base);
   const uint32_t number = live_number(self, ptr, "grow");
-  return grow(self, number, fitting_granules(self, number, size, "grow"), new_size, move);
+  return grow(self, number, fitting_granules(self, number, size, "grow"), new_size, align, move);
 }
 
 static ca_block recording_shrink(ca_allocator *base, void *ptr, size_t size, size_t new_size,

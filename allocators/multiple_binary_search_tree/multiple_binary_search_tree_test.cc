@@ -149,6 +149,24 @@ TEST_P(TreesTest, GrowsInPlaceIntoFreeNeighboursOfAnySize) {
   EXPECT_TRUE(Check());
 }
 
+TEST_P(TreesTest, AnAlignedBlockGrowsIntoOneThatWaitsThoughAnUnalignedPlaceWouldDo) {
+  Allocate(4096 - trees_.first * 16); /* What there is before an aligned place. */
+  const ca_block block = Allocate(1024, 4096);
+  const ca_block behind = Allocate(1024);
+  ASSERT_EQ(behind.ptr, static_cast<char *>(block.ptr) + 1024);
+  Allocate(16);
+  const ca_block hole = Allocate(3000);
+  for (std::size_t size = sizeof memory_; size > 0; size /= 2) {
+    while (!ca_block_is_none(Allocate(size))) continue;
+  }
+  Free(hole);
+  Free(behind);
+  const ca_block grown = ca_reallocate(allocator(), block.ptr, block.size, 2048, 4096);
+  EXPECT_EQ(grown.ptr, block.ptr);
+  EXPECT_EQ(grown.size, 2048U);
+  EXPECT_TRUE(Check());
+}
+
 TEST_P(TreesTest, ShrinkGivesTheTailBack) {
   const ca_block block = Allocate(20000);
   Allocate(16);
