@@ -220,6 +220,12 @@ static void op_deallocate(ca_allocator *base, void *ptr, size_t size, size_t ali
   ca_bit_set_deallocate(from_base(base), ptr, size);
 }
 
+/* What isn't known is free. */
+static bool is_free_up_to(const ca_bit_set *self, size_t first, size_t end) {
+  const size_t known = end < self->map.known ? end : self->map.known;
+  return first >= known || ca_free_map_all_free(&self->map, first, known - first);
+}
+
 /* Moving could only copy, which is ca_reallocate()'s work: hence `move` is never asked. */
 static ca_block op_grow(ca_allocator *base, void *ptr, size_t size, size_t new_size, size_t align,
                         ca_move move) {
@@ -236,15 +242,16 @@ static ca_block op_grow(ca_allocator *base, void *ptr, size_t size, size_t new_s
   if (new_length > self->map.count - block) {
     return ca_block_none();
   }
-  const size_t known_before = self->map.known;
-  ca_free_map_know(&self->map, block + new_length);
-  follow(self, known_before);
+  const size_t end = block + length + more;
   if (self->last != NULL && ca_bit_set_block_at(self, self->last) - (block + length) < more) {
     give_front_back(self);
   }
-  if (!ca_free_map_all_free(&self->map, block + length, more)) {
+  if (!is_free_up_to(self, block + length, end)) {
     return ca_block_none();
   }
+  const size_t known_before = self->map.known;
+  ca_free_map_know(&self->map, end);
+  follow(self, known_before);
   take(self, block + length, more);
   if (self->borders != NULL) {
     ca_words_clear(self->borders, block + length, more);

@@ -27,8 +27,8 @@
  * Ownership   the source must outlive the allocator; destroy() returns the range to it.
  * Threads     not thread-safe.
  * Statistics  ca_bit_set_live(), derived from the bits, and ca_bit_set_peak(), from how far they
- *             were needed. The most that was live at once would cost every call: see
- *             adaptors/tracking.
+ *             were needed; live allocations, where sizes are recorded, by the interface's walk. The
+ *             most that was live at once would cost every call: see adaptors/tracking.
  */
 #ifndef CONTEXT_ALLOCATOR_ALLOCATORS_BIT_SET_BIT_SET_H_
 #define CONTEXT_ALLOCATOR_ALLOCATORS_BIT_SET_BIT_SET_H_
@@ -99,7 +99,7 @@ static inline size_t ca_bit_set_capacity(const ca_bit_set *self) {
   return self->map.count << self->block_shift;
 }
 
-/* Bytes up to the highest block that was ever looked at since init or reset, rounded up to 64
+/* Bytes up to the highest block that was ever handed out since init or reset, rounded up to 64
  * blocks: what was needed at most. O(1). */
 static inline size_t ca_bit_set_peak(const ca_bit_set *self) {
   return self->map.known << self->block_shift;

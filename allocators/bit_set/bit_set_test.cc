@@ -432,6 +432,31 @@ TEST_P(BitSetTest, TheBlockFreedLastIsAPartOfRunsToo) {
   EXPECT_EQ(ca_bit_set_live(&set_), ca_bit_set_capacity(&set_));
 }
 
+TEST_P(BitSetTest, ThePeakIsTheHighestBlockHandedOutWhateverWasRefused) {
+  const auto peak = [this] { return ca_bit_set_peak(&set_) / kBlock; };
+  EXPECT_EQ(peak(), 0U);
+  void *const first = Allocate(1);
+  void *const second = Allocate(1);
+  EXPECT_EQ(peak(), 64U);
+  EXPECT_TRUE(
+      ca_block_is_none(ca_grow(allocator(), first, kBlock, 500 * kBlock, 16, CA_MOVE_ALLOWED)));
+  EXPECT_EQ(Allocate(Count() - 1), nullptr);
+  EXPECT_EQ(Allocate(Count() - 63, 4096), nullptr);
+  EXPECT_EQ(Allocate(1, std::size_t{1} << 40), nullptr);
+  EXPECT_EQ(peak(), 64U) << "a call that was refused changes nothing";
+  ASSERT_EQ(ca_grow(allocator(), second, kBlock, 63 * kBlock, 16, CA_MOVE_NEVER).ptr, second);
+  EXPECT_EQ(peak(), 64U);
+  ASSERT_EQ(ca_grow(allocator(), second, 63 * kBlock, 64 * kBlock, 16, CA_MOVE_NEVER).ptr, second);
+  EXPECT_EQ(peak(), 128U);
+  ASSERT_NE(Allocate(3, 2 * kBlock), nullptr);
+  EXPECT_EQ(peak(), 128U);
+  ASSERT_NE(Allocate(120), nullptr) << "which the end of the second word helps to hold";
+  EXPECT_EQ(peak(), 192U);
+  EXPECT_TRUE(Check());
+  ca_bit_set_reset(&set_);
+  EXPECT_EQ(peak(), 0U);
+}
+
 TEST_P(BitSetTest, InitAndResetWriteNoMoreThanAFewWords) {
   std::vector<unsigned char> memory(1 << 20, 0x5A);
   ca_bit_set set;

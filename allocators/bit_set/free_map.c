@@ -309,7 +309,20 @@ static size_t find_known(const ca_free_map *self, size_t length, ca_free_map_pla
                            : find_simple(self, (unsigned)length);
 }
 
-/* Looks again with more known: stale words put right, and then words that were never used. */
+/* Where a run would end that begins in the free blocks before the unknown ones, or among them; NONE if
+ * there is no room for it. No such run ends below `known`, and not all words are known. */
+static size_t end_ahead(const ca_free_map *self, size_t length, ca_free_map_places places) {
+  size_t begin = self->known;
+  for (size_t word = self->index.known; word > 0 && begin == word * 64; word--) {
+    begin -= ca_bits_run_at_top(unless_out(self, word - 1, self->words[word - 1]));
+  }
+  const size_t padding = (places.stride - begin - places.offset) & (places.stride - 1);
+  const size_t room = self->count - begin;
+  return padding > room || length > room - padding ? CA_FREE_MAP_NONE : begin + padding + length;
+}
+
+/* Looks again with more known: stale words put right, and then words that were never used, but no
+ * more of these than serve. */
 static CA_COLD size_t find_further(ca_free_map *self, size_t length, ca_free_map_places places) {
   const bool is_simple = length <= 64 && places.stride == 1;
   size_t first = CA_FREE_MAP_NONE;
@@ -317,11 +330,12 @@ static CA_COLD size_t find_further(ca_free_map *self, size_t length, ca_free_map
     first = is_simple ? find_known(self, length, places) : first;
   }
   first = is_simple ? first : find_known(self, length, places);
-  while (first == CA_FREE_MAP_NONE && self->index.known < self->index.word_count) {
-    const size_t left = self->index.word_count - self->index.known;
-    const size_t wanted = ca_free_map_word_count(length) + (places.stride - 1) / 64;
-    know_free(self, wanted < left ? wanted : left);
-    first = find_known(self, length, places);
+  if (first == CA_FREE_MAP_NONE && self->index.known < self->index.word_count) {
+    const size_t end = end_ahead(self, length, places);
+    if (end != CA_FREE_MAP_NONE) {
+      know_free(self, ca_free_map_word_count(end) - self->index.known);
+      first = find_known(self, length, places);
+    }
   }
   return first;
 }
