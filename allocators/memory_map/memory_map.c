@@ -96,6 +96,18 @@ static char *map_aligned(const ca_memory_map_allocator *self, size_t front, size
   return first + before;
 }
 
+/* Who prepares may allocate here too: the limit is asked again. */
+static bool prepare(const ca_memory_map_allocator *self, void *first, size_t size) {
+  const ca_memory_map_allocator_settings *const settings = &self->settings;
+  if (settings->prepare == NULL) {
+    return true;
+  }
+  const int before = errno;
+  const bool prepared = settings->prepare(settings->context, first, size);
+  errno = before;
+  return prepared && is_within_limit(self, size);
+}
+
 static ca_block op_allocate(ca_allocator *base, size_t size, size_t align) {
   ca_memory_map_allocator *const self = from_base(base);
   const size_t front = front_of(self);
@@ -108,8 +120,7 @@ static ca_block op_allocate(ca_allocator *base, size_t size, size_t align) {
     return ca_block_none();
   }
   char *const ptr = first + front;
-  if (self->settings.prepare != NULL &&
-      !self->settings.prepare(self->settings.context, first, front + pages)) {
+  if (!prepare(self, first, front + pages)) {
     unmap(first, front + pages);
     return ca_block_none();
   }

@@ -42,7 +42,8 @@ typedef struct ca_memory_map_allocator_settings {
   size_t limit; /* Bytes mapped at a time, at most; 0: no limit. */
   /* Called, if not NULL, with each new mapping before anybody touches it: the place for a NUMA
    * policy or madvise(). Returns whether it could; if not, the mapping goes back and the
-   * request is refused. A block that grows keeps the policy of its mapping. */
+   * request is refused. It may allocate here itself, which counts against the limit first. A block
+   * that grows keeps the policy of its mapping. */
   bool (*prepare)(void *context, void *ptr, size_t size);
   void *context;
 } ca_memory_map_allocator_settings;

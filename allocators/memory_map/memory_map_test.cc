@@ -162,6 +162,36 @@ TEST_P(MemoryMapTest, PreparesEachMappingAndRefusesWhatCouldNotBe) {
   ca_deallocate(allocator(), block.ptr, 1, 16);
 }
 
+TEST_P(MemoryMapTest, WhoPreparesMayAllocateAndLeaveAnErrno) {
+  struct Nested {
+    ca_allocator *allocator;
+    std::size_t size;  // 0: none.
+    ca_block block;
+  } nested = {allocator(), page_, ca_block_none()};
+  ca_memory_map_allocator_settings settings = {};
+  settings.limit = 4 * page_;
+  settings.context = &nested;
+  settings.prepare = [](void *context, void *, std::size_t) {
+    auto *of = static_cast<Nested *>(context);
+    const std::size_t size = of->size;
+    of->size = 0;
+    if (size != 0) of->block = ca_allocate(of->allocator, size, 16);
+    errno = EPERM;
+    return true;
+  };
+  Init(settings);
+  errno = 77;
+  EXPECT_TRUE(ca_block_is_none(ca_allocate(allocator(), 4 * page_ - Front(), 16)));
+  EXPECT_EQ(map_.mapped, Front() + page_) << "the nested block alone";
+  EXPECT_TRUE(Check());
+  const ca_block block = ca_allocate(allocator(), page_, 16);
+  EXPECT_FALSE(ca_block_is_none(block));
+  EXPECT_EQ(errno, 77);
+  EXPECT_TRUE(Check());
+  ca_deallocate(allocator(), block.ptr, block.size, 16);
+  ca_deallocate(allocator(), nested.block.ptr, nested.block.size, 16);
+}
+
 TEST_P(MemoryMapTest, KeepsErrnoAlsoWhenTheSystemRefuses) {
   errno = 4321;
   EXPECT_TRUE(ca_block_is_none(ca_allocate(allocator(), PTRDIFF_MAX - 3 * page_, 16)));
