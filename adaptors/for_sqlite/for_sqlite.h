@@ -14,9 +14,11 @@
  * Errors      NULL iff the allocator refuses: SQLite then returns SQLITE_NOMEM and rolls back.
  *             sqlite3_initialize() returns SQLITE_MISUSE iff the allocator is NULL.
  * Ownership   the allocator must live until sqlite3_shutdown().
- * Threads     with SQLITE_CONFIG_MEMSTATUS on, SQLite holds a mutex of its own around each call:
- *             any allocator will do. With it off, the allocator must be thread-safe, and record sizes
- *             itself (adaptors/sized has no lock).
+ * Threads     where several threads use SQLite, the allocator must be thread-safe and record sizes
+ *             itself (adaptors/sized has no lock), as adaptors/locked around one that does. With
+ *             SQLITE_CONFIG_MEMSTATUS on, SQLite holds a mutex of its own around each call but one:
+ *             it asks for a block's size without. adaptors/sized looks for that at the block alone,
+ *             so any allocator that forgets sizes will do then, too.
  * Tested      with SQLite 3.40.
  */
 #ifndef CONTEXT_ALLOCATOR_ADAPTORS_FOR_SQLITE_FOR_SQLITE_H_
