@@ -3,6 +3,7 @@
 #include "adaptors/logging/logging.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "adaptors/logging/logging_writer.h"
@@ -43,9 +44,13 @@ static bool has_failed(const ca_logging *self) {
 
 static void write_at(ca_logging *self, const void *bytes, size_t size, uint64_t offset) {
   const int before = errno;
+  int cancelled;
+  /* A thread may be cancelled in pwrite(), and would leave the mutex, and all above it, locked. */
+  (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelled);
   if (!has_failed(self) && CA_UNLIKELY(!write_whole(self->file, bytes, size, (off_t)offset))) {
     __atomic_store_n(&self->failed, true, __ATOMIC_RELAXED);
   }
+  (void)pthread_setcancelstate(cancelled, &cancelled);
   errno = before;
 }
 
@@ -377,10 +382,20 @@ static void divide(ca_logging *self, char *memory, size_t size, size_t buffer) {
   self->end = self->next + self->piece_size;
 }
 
+/* To a file that is open for appending, pwrite() appends, whatever the offset. */
+static bool can_be_placed_in(int file) {
+  const int kept = errno;
+  const int flags = fcntl(file, F_GETFL);
+  errno = kept;
+  return file >= 0 && (flags < 0 || (flags & O_APPEND) == 0);
+}
+
 bool ca_logging_init(ca_logging *self, ca_allocator *inner, int file, void *memory, size_t size,
                      size_t buffer) {
-  *self = (ca_logging){
-      .file = file, .turn = PTHREAD_MUTEX_INITIALIZER, .mutex = PTHREAD_MUTEX_INITIALIZER};
+  *self = (ca_logging){.file = file,
+                       .failed = !can_be_placed_in(file),
+                       .turn = PTHREAD_MUTEX_INITIALIZER,
+                       .mutex = PTHREAD_MUTEX_INITIALIZER};
   ca_wrapper_init(&self->wrapper, inner, CA_SIZES_RECORDED, tables);
   const size_t padding = ca_padding_to((uintptr_t)memory, sizeof(ca_logging_entry));
   const size_t table_min = CA_LOGGING_MEMORY_MIN / 2;
@@ -392,7 +407,7 @@ bool ca_logging_init(ca_logging *self, ca_allocator *inner, int file, void *memo
   if (enough) {
     divide(self, (char *)memory + padding, size - padding, buffer);
   }
-  if (!enough || file < 0) {
+  if (!enough || self->failed) {
     end_logging(self);
   }
   return enough;

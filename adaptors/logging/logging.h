@@ -27,7 +27,8 @@
  * Alignment   as the inner allocator's.
  * Errors      as the inner allocator's. A block for which the table has no room (7/8 full) is left
  *             out of the trace, with all that is done to it, and counted when written. When the file
- *             can't be written, logging ends and the calls pass through. errno is kept.
+ *             can't be written, logging ends and the calls pass through. errno is kept, and no call
+ *             is cancelled in a write. (One beyond RLIMIT_FSIZE raises SIGXFSZ, as anybody's.)
  * Ownership   memory, file and the inner allocator must outlive the adaptor, or its finish; so must
  *             *self, and every ca_logging_write() must have returned.
  * Threads     as the inner allocator's, but one call at a time; below adaptors/locked the order is
@@ -96,11 +97,13 @@ typedef struct ca_logging {
 #define CA_LOGGING_BUFFER_MIN ((size_t)128)
 
 /* Starts a trace in `file`, a descriptor of a regular file, open for writing, whose contents it
- * replaces from the beginning on. Of the `size` bytes of memory about `buffer` are the buffer
- * (0: an eighth, at most 1 MiB; less than CA_LOGGING_BUFFER_MIN: as much as that), the rest is the
- * table: for a million live blocks give it 40 MiB. Two thirds of the buffer or more hold calls; in
- * the rest a piece's events are made. Returns false if size is too small, or buffer
- * leaves less than half of CA_LOGGING_MEMORY_MIN: calls then pass through without being logged. */
+ * replaces from the beginning on. A negative one, and one that is open for appending (O_APPEND),
+ * can't be written: logging ends at once, and flush and finish return false. Of the `size` bytes of
+ * memory about `buffer` are the buffer (0: an eighth, at most 1 MiB; less than
+ * CA_LOGGING_BUFFER_MIN: as much as that), the rest is the table: for a million live blocks give it
+ * 40 MiB. Two thirds of the buffer or more hold calls; in the rest a piece's events are made.
+ * Returns false if size is too small, or buffer leaves less than half of CA_LOGGING_MEMORY_MIN:
+ * calls then pass through without being logged. */
 bool ca_logging_init(ca_logging *self, ca_allocator *inner, int file, void *memory, size_t size,
                      size_t buffer);
 

@@ -1,5 +1,6 @@
 #include "adaptors/logging/logging.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <pthread.h>
 #include <unistd.h>
@@ -683,6 +684,53 @@ TEST_F(LoggingTest, AWriteOfAnotherThreadThatFailsEndsLoggingAtTheNextPiece) {
   while (ca_logging_write(&logging_)) {
   }
   EXPECT_FALSE(ca_logging_flush(&logging_));
+}
+
+TEST_F(LoggingTest, WhatIsNoFileOrOnlyAppendsCannotBeWritten) {
+  const int appending = dup(fileno(file_));
+  ASSERT_EQ(fcntl(appending, F_SETFL, O_APPEND), 0);
+  for (const int file : {-1, appending}) {
+    errno = 4321;
+    ASSERT_TRUE(
+        ca_logging_init(&logging_, ca_bump_allocator(&bump_), file, table_, sizeof table_, 0));
+    EXPECT_EQ(errno, 4321);
+    EXPECT_EQ(ca_logging_start_writer(&logging_), EINVAL);
+    EXPECT_FALSE(ca_block_is_none(Allocate(10)));
+    EXPECT_FALSE(ca_logging_flush(&logging_)) << file;
+    EXPECT_FALSE(ca_logging_finish(&logging_)) << file;
+  }
+  EXPECT_EQ(lseek(appending, 0, SEEK_END), 0);
+  ASSERT_EQ(fcntl(appending, F_SETFL, 0), 0);
+  close(appending);
+}
+
+struct Cancelled {
+  ca_allocator *allocator;
+  bool ended = false;  // All calls were made.
+};
+
+void *CallCancelled(void *argument) {
+  auto *const self = static_cast<Cancelled *>(argument);
+  pthread_cancel(pthread_self());
+  for (int i = 0; i < 100; ++i) ca_allocate(self->allocator, 1, 16);
+  self->ended = true;
+  pthread_testcancel();
+  return nullptr;
+}
+
+TEST_F(LoggingTest, ACancelledThreadEndsWhereNothingIsLocked) {
+  ASSERT_TRUE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), table_,
+                              sizeof table_, 128));
+  Cancelled cancelled = {allocator()};
+  pthread_t thread;
+  ASSERT_EQ(pthread_create(&thread, nullptr, CallCancelled, &cancelled), 0);
+  void *result = nullptr;
+  ASSERT_EQ(pthread_join(thread, &result), 0);
+  EXPECT_EQ(result, PTHREAD_CANCELED) << "but not later than the thread asks";
+  EXPECT_TRUE(cancelled.ended);
+  if (!cancelled.ended) Init(sizeof table_);  // Or finish would wait for the lock of who is gone.
+  EXPECT_TRUE(ca_logging_finish(&logging_));
+  EXPECT_EQ(Header().events, 100U);
 }
 
 TEST_F(LoggingTest, NothingIsWrittenAfterAFailure) {
