@@ -166,7 +166,11 @@ static ca_block recording_shrink(ca_allocator *base, void *ptr, size_t size, siz
   if (ca_block_is_none(block)) {
     return block;
   }
-  give_back(base, before - block.size);
+  if (CA_UNLIKELY(block.size > before)) { /* It moved to where there was more. */
+    ca_budget_take_anyway(budget_of(base), block.size - before);
+  } else {
+    give_back(base, before - block.size);
+  }
   return block;
 }
 

@@ -15,7 +15,8 @@
  * Alignment   as the inner allocator's.
  * Errors      none also where a budget has no room; the inner allocator is then unchanged. With
  *             CA_SIZES_RECORDED grow never moves a block (ca_reallocate() does): a move that turns
- *             out too large couldn't be undone.
+ *             out too large couldn't be undone. A shrink whose move does so is counted, room or no
+ *             room.
  * Ownership   the inner allocator and the parents must outlive the adaptor.
  * Threads     not thread-safe, also where the inner allocator is: the budgets of one tree, and
  *             with them the adaptors, belong to one thread at a time.
