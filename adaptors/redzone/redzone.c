@@ -72,6 +72,9 @@ static bool is_front_whole(const record *at) {
 
 /* The opened record of a live, undamaged block; anything else is reported. */
 static record *live_record(const ca_redzone *self, const void *ptr, const char *call) {
+  if (CA_UNLIKELY(!ca_is_aligned(ptr, _Alignof(record)))) {
+    ca_panic_misuse(call, ptr, "not a block (redzone)");
+  }
   record *const at = record_of(ptr);
   open_record(at);
   if (CA_UNLIKELY(!is_front_whole(at))) {

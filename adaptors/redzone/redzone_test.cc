@@ -151,6 +151,7 @@ TEST_F(RedzoneDeathTest, DamageIsReportedByName) {
   EXPECT_DEATH(ca_grow(allocator(), ptr, 31, 32, 16, CA_MOVE_NEVER), "grow.*wrong size");
   EXPECT_DEATH(ca_shrink(allocator(), ptr, 31, 3, 16, CA_MOVE_NEVER), "shrink.*wrong size");
   EXPECT_DEATH(ca_deallocate(allocator(), ptr + 8, 22, 8), "not a block");
+  EXPECT_DEATH(ca_deallocate(allocator(), ptr + 1, 29, 1), "deallocate.*not a block");
   ca_deallocate(allocator(), ptr, 30, 16);
 }
 
