@@ -4,6 +4,10 @@
 
 #include <cstring>
 
+#include "adaptors/aligned/aligned.h"
+#include "adaptors/limiting/limiting.h"
+#include "adaptors/redzone/redzone.h"
+#include "adaptors/sized/sized.h"
 #include "adaptors/testing/rounding.h"
 #include "allocators/bump/bump.h"
 
@@ -109,6 +113,31 @@ TEST_F(ZeroedTest, AShrunkBlockThatGrowsAgainIsZeroBehindWhereItWasCut) {
   block = ca_grow(allocator(), block.ptr, 10, 500, 16, CA_MOVE_NEVER);
   ExpectBytes(block, 0, 10, 7);
   ExpectBytes(block, 10, block.size, 0);
+}
+
+// All that the grow of another adaptor finds behind the block, which was cut and not cleared.
+TEST_F(ZeroedTest, AboveWhatHoldsBytesItselfTheyAreClearedToo) {
+  ca_sized sized;
+  ca_sized_init(&sized, rounding_.get());
+  ca_redzone redzone;
+  ca_redzone_init(&redzone, rounding_.get());
+  ca_limiting limiting;
+  ca_limiting_init(&limiting, rounding_.get(), CA_SIZES_RECORDED, 4096, nullptr);
+  ca_aligned aligned;
+  ca_aligned_init(&aligned, rounding_.get(), 0, 8);
+  for (ca_allocator *const inner :
+       {ca_sized_allocator(&sized), ca_redzone_allocator(&redzone),
+        ca_limiting_allocator(&limiting), ca_aligned_allocator(&aligned)}) {
+    ca_zeroed_init(&zeroed_, inner);
+    ca_block block = ca_allocate(allocator(), 100, 64);
+    std::memset(block.ptr, 0xEE, block.size);
+    block = ca_shrink(allocator(), block.ptr, 100, 90, 64, CA_MOVE_NEVER);
+    block = ca_grow(allocator(), block.ptr, 90, 95, 64, CA_MOVE_NEVER);
+    ASSERT_FALSE(ca_block_is_none(block)) << inner->ops->name;
+    ExpectBytes(block, 0, 90, 0xEE);
+    ExpectBytes(block, 90, block.size, 0);
+    ca_deallocate(allocator(), block.ptr, 95, 64);
+  }
 }
 
 TEST_F(ZeroedTest, RefusalsAndTheRestPassThrough) {
