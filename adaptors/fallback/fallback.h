@@ -13,7 +13,8 @@
  * Overlap     the side that is asked may lie within the other one's memory (a bump allocator over a
  *             block of the second). Where the other lies within the asked one's, or they share a
  *             range, a block that the asked one claims wrongly is given back at once and the side
- *             counts as exhausted: nothing is ever freed to the wrong one.
+ *             counts as exhausted: nothing is ever freed to the wrong one. (No allocator here moves
+ *             a block there by grow or shrink; yours must not.)
  * Ownership   both allocators must outlive the adaptor, and keep their ranges as long.
  * Threads     not thread-safe, unless both sides are.
  */

@@ -24,7 +24,8 @@ extern "C" {
 #endif
 
 /* `context` is what init was given. Sizes are never 0; blocks are described by sizes that fit, as
- * allocator.h says: by a size asked for, or by one that good_size or usable_size told. */
+ * allocator.h says: by a size asked for, or by one that good_size or usable_size told; and by the
+ * alignment asked for or, where there is usable_size, any smaller one. */
 typedef struct ca_sized_functions {
   /* Returns at least size bytes aligned to align, or NULL. */
   void *(*allocate)(void *context, size_t size, size_t align);

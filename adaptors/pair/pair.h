@@ -5,7 +5,8 @@
  *             range is asked for that once, at init, and a comparison then answers for it.
  *             So the asked side's range may lie within the other side's, but not the other way
  *             round: a block of the other side that the asked one claims is given back at once,
- *             and the request refused; freed later, it would go to the wrong one.
+ *             and the request refused; freed later, it would go to the wrong one. What the other
+ *             side moves by grow or shrink must not come to lie there.
  */
 #ifndef CONTEXT_ALLOCATOR_ADAPTORS_PAIR_PAIR_H_
 #define CONTEXT_ALLOCATOR_ADAPTORS_PAIR_PAIR_H_

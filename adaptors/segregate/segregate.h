@@ -14,7 +14,8 @@
  *             block isn't grown above the threshold: ca_reallocate() moves it to the large side.
  * Overlap     the asked side may lie within the other one's memory. Where the other lies within
  *             the asked one's, or they share a range, a block that the asked one claims wrongly is
- *             given back at once, and the request refused.
+ *             given back at once, and the request refused. (No allocator here moves a block there
+ *             by grow or shrink; yours must not.)
  * Ownership   both allocators must outlive the adaptor, and keep their ranges as long.
  * Threads     not thread-safe, unless both sides are.
  */
