@@ -76,7 +76,7 @@ TEST_P(ForExpatTest, ParsersLiveInTheAllocatorAndGiveAllOfItBack) {
 TEST_P(ForExpatTest, WhereverMemoryEndsTheParserReportsIt) {
   ca_testing::Witness witness;
   ASSERT_TRUE(ca_for_expat_init(witness.get()));
-  const std::size_t runs = ca_testing::RefuseFromEachRequestOn(witness, [] {
+  const std::size_t runs = ca_testing::RefuseEachRequest(witness, [] {
     int elements = 0;
     const XML_Error error = Parse(GetParam().text, &elements);
     EXPECT_TRUE(error == XML_ERROR_NONE || error == XML_ERROR_NO_MEMORY) << error;

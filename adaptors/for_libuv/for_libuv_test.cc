@@ -133,7 +133,7 @@ TEST(ForLibuvTest, WhereMemoryEndsARequestIsRefused) {
 
 // By the functions alone: libuv itself aborts where its table of watchers can't grow.
 TEST(ForLibuvTest, EachRequestRefusedInTurnLosesNothing) {
-  const std::size_t runs = ca_testing::RefuseFromEachRequestOn(TheWitness(), [] {
+  const std::size_t runs = ca_testing::RefuseEachRequest(TheWitness(), [] {
     void *const block = ca_for_libuv_malloc(100);
     void *const zeros = ca_for_libuv_calloc(10, 10);
     void *const moved = ca_for_libuv_realloc(block, 200);

@@ -118,7 +118,7 @@ INSTANTIATE_TEST_SUITE_P(Documents, ForLibxml2Test, testing::ValuesIn(kDocuments
 TEST(ForLibxml2Test, EachRequestRefusedInTurnLosesNothing) {
   ca_testing::Witness witness;
   ASSERT_TRUE(ca_for_libxml2_init(witness.get()));
-  const std::size_t runs = ca_testing::RefuseFromEachRequestOn(witness, [] {
+  const std::size_t runs = ca_testing::RefuseEachRequest(witness, [] {
     void *const block = ca_for_libxml2_malloc(100);
     char *const copy = ca_for_libxml2_strdup("text");
     void *const moved = ca_for_libxml2_realloc(block, 200);

@@ -141,7 +141,7 @@ TEST_F(ForLuaTest, ABudgetEndsTheScriptAndNotTheState) {
 
 TEST_F(ForLuaTest, WhereverMemoryEndsTheStateCanStillBeClosed) {
   ca_testing::Witness witness;
-  const std::size_t runs = ca_testing::RefuseFromEachRequestOn(witness, [&witness] {
+  const std::size_t runs = ca_testing::RefuseEachRequest(witness, [&witness] {
     lua_State *state;
     const int status =
         RunScript(witness.get(), "local t = {} for i = 1, 50 do t[i] = {i} end", &state);

@@ -116,7 +116,7 @@ TEST_P(ForOpensslTest, LivesInTheAllocatorAndGivesAllOfItBack) {
 TEST_P(ForOpensslTest, WhereverMemoryEndsTheFunctionsFail) {
   ASSERT_EQ(GetParam().work(), GetParam().answer);
   ERR_clear_error();
-  const std::size_t runs = ca_testing::RefuseFromEachRequestOn(TheWitness(), [] {
+  const std::size_t runs = ca_testing::RefuseEachRequest(TheWitness(), [] {
     const std::string answer = GetParam().work();
     ERR_clear_error();
     return answer == GetParam().answer;

@@ -5,13 +5,10 @@
 
 #include <climits>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "adaptors/locked/locked.h"
 #include "adaptors/testing/witness.h"
 #include "allocators/bump/bump.h"
-#include "allocators/multiple_binary_search_tree/multiple_binary_search_tree.h"
 
 namespace {
 
@@ -70,7 +67,7 @@ TEST_P(ForSqliteTest, DatabasesLiveInTheAllocatorAndGiveAllOfItBack) {
 }
 
 TEST_P(ForSqliteTest, WhereverMemoryEndsTheStatementFails) {
-  const std::size_t runs = ca_testing::RefuseFromEachRequestOn(witness_, [this] {
+  const std::size_t runs = ca_testing::RefuseEachRequest(witness_, [this] {
     std::string answer;
     const int status = Ask(methods_, GetParam().text, &answer);
     EXPECT_TRUE(status == SQLITE_OK || status == SQLITE_NOMEM) << status;
@@ -114,41 +111,6 @@ TEST_P(ForSqliteRegionTest, ADatabaseInARegionGoesWithIt) {
 
 INSTANTIATE_TEST_SUITE_P(Sizes, ForSqliteRegionTest,
                          testing::Values(CA_SIZES_FORGOTTEN, CA_SIZES_RECORDED));
-
-// A database for each of several threads, at the same time.
-void AskOnThreads(ca_allocator *allocator) {
-  const sqlite3_mem_methods methods = CA_FOR_SQLITE_METHODS(allocator);
-  ASSERT_EQ(sqlite3_config(SQLITE_CONFIG_MALLOC, &methods), SQLITE_OK);
-  ASSERT_EQ(sqlite3_initialize(), SQLITE_OK);
-  std::vector<std::thread> threads;
-  for (int i = 0; i < 3; ++i) {
-    threads.emplace_back([] {
-      sqlite3 *database = nullptr;
-      std::string answer;
-      EXPECT_EQ(sqlite3_open(":memory:", &database), SQLITE_OK);
-      EXPECT_EQ(sqlite3_exec(database, kQueries[2].text, Remember, &answer, nullptr), SQLITE_OK);
-      EXPECT_EQ(answer, "40");
-      EXPECT_EQ(sqlite3_close(database), SQLITE_OK);
-    });
-  }
-  for (std::thread &thread : threads) thread.join();
-  EXPECT_EQ(sqlite3_shutdown(), SQLITE_OK);
-}
-
-// SQLite asks for sizes without its mutex. Seen under --config=tsan.
-TEST_P(ForSqliteRegionTest, ThreadsNeedALockWhereSizesAreRecorded) {
-  std::vector<char> memory(8 << 20);
-  ca_multiple_binary_search_tree trees;
-  ca_multiple_binary_search_tree_init_range(&trees, ca_block_make(memory.data(), memory.size()),
-                                            GetParam());
-  ca_allocator *const inner = ca_multiple_binary_search_tree_allocator(&trees);
-  ca_locked locked;
-  ca_locked_init(&locked, inner);
-  AskOnThreads(GetParam() == CA_SIZES_RECORDED ? ca_locked_allocator(&locked) : inner);
-  EXPECT_TRUE(inner->ops->check(inner));
-  ca_locked_destroy(&locked);
-  ca_multiple_binary_search_tree_destroy(&trees);
-}
 
 TEST(ForSqliteTest, NoAllocatorIsMisuse) {
   const sqlite3_mem_methods methods = CA_FOR_SQLITE_METHODS(nullptr);

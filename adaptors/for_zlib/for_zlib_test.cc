@@ -81,7 +81,7 @@ INSTANTIATE_TEST_SUITE_P(Levels, ForZlibTest, testing::Values(1, 6, 9));
 
 TEST(ForZlibTest, WhereverMemoryEndsTheStreamReportsIt) {
   ca_testing::Witness witness;
-  const std::size_t runs = ca_testing::RefuseFromEachRequestOn(witness, [&witness] {
+  const std::size_t runs = ca_testing::RefuseEachRequest(witness, [&witness] {
     std::string result;
     const int status = RoundTrip(witness.get(), 6, &result);
     EXPECT_TRUE(status == Z_OK || status == Z_MEM_ERROR) << status;

@@ -129,6 +129,15 @@ std::size_t RefuseFromEachRequestOn(Witness &witness, Workload workload) {
   }
 }
 
+// The same with each request refused alone, and then also all after it.
+template <typename Workload>
+std::size_t RefuseEachRequest(Witness &witness, Workload workload) {
+  witness.refuse_count = 1;
+  RefuseFromEachRequestOn(witness, workload);
+  witness.refuse_count = SIZE_MAX;
+  return testing::Test::HasFailure() ? 0 : RefuseFromEachRequestOn(witness, workload);
+}
+
 }  // namespace ca_testing
 
 #endif  // CONTEXT_ALLOCATOR_ADAPTORS_TESTING_WITNESS_H_
