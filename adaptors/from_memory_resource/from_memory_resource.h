@@ -116,7 +116,8 @@ class from_memory_resource {
 
   static constexpr ca_allocator_ops ops = {op_allocate, op_deallocate, op_resize,
                                            op_resize,   nullptr,       nullptr,
-                                           nullptr,     nullptr,       "std::pmr::memory_resource"};
+                                           nullptr,     nullptr,       "std::pmr::memory_resource",
+                                           nullptr,     nullptr,       nullptr};
 
   ca_allocator base_; /* First. */
   std::pmr::memory_resource *resource_;
