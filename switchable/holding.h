@@ -95,22 +95,22 @@ static inline ca_context_result ca_hold_or_have(ca_context context, bool *here) 
 }
 
 /* For the time that a user's callbacks run, a context that is swapped in here is held by itself
- * instead. Returns what was current, for ca_step_in(). */
-static inline ca_context_header *ca_step_out(ca_thread_state *state, ca_context_header *self) {
-  ca_context_header *const current = state->current;
+ * instead. Returns what was current, for ca_step_in(): by name, as a callback may end the thread's
+ * heap. */
+static inline ca_current ca_step_out(ca_thread_state *state, ca_context_header *self) {
+  const ca_current current = ca_thread_state_current(state);
   state->current = state->outside;
   state->coroutine = NULL;
   ca_hold_by_itself(self, state);
   return current;
 }
 
-static inline void ca_step_in(ca_thread_state *state, ca_context_header *self,
-                              ca_context_header *current) {
+static inline void ca_step_in(ca_thread_state *state, ca_context_header *self, ca_current current) {
   (void)ca_context_swap_out(); /* What a callback left behind. */
   /* Relaxed: no other thread takes it from itself. */
   __atomic_store_n(&self->holder, (uintptr_t)state, __ATOMIC_RELAXED);
   state->coroutine = self;
-  state->current = current;
+  state->current = ca_thread_state_resolve(state, current);
 }
 
 #endif /* CONTEXT_ALLOCATOR_SWITCHABLE_HOLDING_H_ */

@@ -22,7 +22,7 @@ ca_context_result ca_context_walk(ca_context context, ca_block_visitor *visitor,
   }
   ca_context_header *const self = context.header;
   ca_thread_state *const state = ca_thread_state_get();
-  ca_context_header *const current = here ? ca_step_out(state, self) : NULL;
+  const ca_current current = here ? ca_step_out(state, self) : CA_CURRENT_GLOBAL;
   (void)ca_take_in(self);
   walk one = {visitor, argument, false};
   const bool whole = self->allocator->ops->walk(self->allocator, visit, &one);
