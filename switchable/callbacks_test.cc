@@ -196,6 +196,27 @@ TEST_P(ExhaustedTest, TheBlockThatIsResizedIsNotForgotten) {
   EXPECT_EQ(Live(own_), blocks_.size());
 }
 
+TEST_P(ExhaustedTest, NorByAParentThatIsResetWhileItIsParked) {
+  Fill([](ExhaustedTest *self) {
+    EXPECT_EQ(ca_context_set_parent(self->own_, self->other_), CA_CONTEXT_DONE);
+    ca_context_swap_out();
+    EXPECT_EQ(ca_context_reset(self->other_), CA_CONTEXT_HELD);
+    EXPECT_TRUE(ca_context_check(self->other_));
+    EXPECT_EQ(ca_context_swap_in(self->own_), CA_CONTEXT_DONE) << "let go of again";
+    return false;
+  });
+  asked_for_ = 2 * kSize;
+  std::memset(blocks_[0], 'k', kSize);
+  EXPECT_EQ(ca_switchable_reallocate(blocks_[0], 2 * kSize, 16).ptr, nullptr);
+  EXPECT_EQ(asked_, 1);
+  EXPECT_EQ(static_cast<char *>(blocks_[0])[kSize - 1], 'k');
+  EXPECT_EQ(Live(own_), blocks_.size());
+  ca_context_swap_out();
+  EXPECT_EQ(ca_context_reset(other_), CA_CONTEXT_DONE) << "as before";
+  EXPECT_EQ(Live(own_), 0U);
+  EXPECT_EQ(ca_context_set_parent(own_, {nullptr, 0}), CA_CONTEXT_DONE);
+}
+
 TEST_P(ExhaustedTest, ToReturnWithoutItsContextIsReported) {
   Fill([](ExhaustedTest *) {
     ca_context_swap_out();
@@ -208,6 +229,17 @@ TEST_P(ExhaustedTest, ToReturnWithoutItsContextIsReported) {
     return false;
   };
   EXPECT_DEATH(Allocate(kSize), "exhausted.*without its context");
+  act_ = [](ExhaustedTest *self) {
+    ca_context_swap_out();
+    const ca_context_header *const slot = self->own_.header;
+    EXPECT_EQ(ca_context_destroy(self->own_), CA_CONTEXT_DONE);
+    ca_context next;
+    do next = Create({});
+    while (next.header != slot);
+    EXPECT_EQ(ca_context_swap_in(next), CA_CONTEXT_DONE);
+    return true;
+  };
+  EXPECT_DEATH(Allocate(kSize), "exhausted.*without its context") << "another one in its slot";
 }
 
 // Cleanup.

@@ -397,7 +397,7 @@ ca_context_result ca_context_reset(ca_context context) {
   }
   ca_context_header *const self = context.header;
   if (CA_UNLIKELY(self->asking)) {
-    result = CA_CONTEXT_HELD; /* The block that is being resized would be gone. */
+    result = CA_CONTEXT_HELD; /* As in context_tree.c. */
   } else if (!ca_context_is_related(self)) {
     ca_context_header_reset(self);
   } else if (here) {

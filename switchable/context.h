@@ -125,10 +125,10 @@ typedef enum ca_over_budget {
 /* Runs with the context swapped in, on its thread. It may allocate, free blocks other than one that
  * is being resized, and destroy other contexts. It may switch, and come back on another thread: to
  * return without its context swapped in is a misuse, and reported. Its own context is not reset
- * meanwhile, nor destroyed while it is swapped in: HELD. Not called again for what it allocates
- * itself, nor for who resizes a block of the context while it is parked. Also called, with its
- * budget for a size, where a child that is created while this context is swapped in finds no room
- * in a family. Must not throw. Returns whether to try again. */
+ * meanwhile, by itself or with its parent, nor destroyed while it is swapped in: HELD. Not called
+ * again for what it allocates itself, nor for who resizes a block of the context while it is
+ * parked. Also called, with its budget for a size, where a child that is created while this context
+ * is swapped in finds no room in a family. Must not throw. Returns whether to try again. */
 typedef bool ca_context_exhausted(void *argument, size_t size);
 
 /* Returns whether it succeeded; what remains to be done is done in either case. Runs on the thread
@@ -278,8 +278,8 @@ ca_context_result ca_context_swap_in(ca_context context);
 ca_context ca_context_swap_out(void);
 
 /* Runs its cleanup callbacks and forgets every block; its descendants first. Requires, else HELD,
- * that it is parked or swapped in on this thread with no `exhausted` running, and that its
- * descendants are parked. O(1) for each. */
+ * that it is parked or swapped in on this thread, that its descendants are parked, and that no
+ * `exhausted` of these is running. O(1) for each. */
 ca_context_result ca_context_reset(ca_context context);
 
 /* Ends the context and its descendants, each as its settings say; their cleanup callbacks run first.

@@ -46,10 +46,12 @@ bool ca_context_header_ask(ca_context_header *self, size_t size) {
       ca_thread_state_get()->coroutine != self) {
     return false;
   }
+  const uint64_t generation = self->generation;
   self->asking = true;
   const ca_reserve before = ca_context_header_use_reserve(self, CA_RESERVE_OPEN);
   const bool again = self->exhausted(self->exhausted_argument, size);
-  if (CA_UNLIKELY(ca_thread_state_get()->coroutine != self)) {
+  /* Its slot may serve another one, too. */
+  if (CA_UNLIKELY(ca_thread_state_get()->coroutine != self || self->generation != generation)) {
     ca_panic_misuse("exhausted", self, "it returned without its context swapped in");
   }
   (void)ca_context_header_use_reserve(self, before);

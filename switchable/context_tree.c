@@ -85,23 +85,30 @@ static bool refuses(ca_context_header *self) {
   return self->allocations != self->deallocations;
 }
 
+/* Whether one that is held may go, or be reset: not while it asks, as the block that is being resized
+ * would be gone. */
+static ca_context_result may_go(ca_context_header *self, bool to_destroy) {
+  if (to_destroy) {
+    return refuses(self) ? CA_CONTEXT_LIVE : CA_CONTEXT_DONE;
+  }
+  return self->asking ? CA_CONTEXT_HELD : CA_CONTEXT_DONE;
+}
+
 /* Requires the lock, and that the caller holds root. Holds all of its descendants, or none. */
 static ca_context_result hold_descendants(ca_context_header *root, bool to_destroy) {
-  if (to_destroy && refuses(root)) {
-    return CA_CONTEXT_LIVE;
-  }
-  for (ca_context_header *node = ca_context_tree_next(root, root); node != NULL;
-       node = ca_context_tree_next(node, root)) {
+  ca_context_result result = may_go(root, to_destroy);
+  for (ca_context_header *node = ca_context_tree_next(root, root);
+       node != NULL && result == CA_CONTEXT_DONE; node = ca_context_tree_next(node, root)) {
     if (!ca_hold((ca_context){node, node->generation})) {
       let_go_until(root, node);
       return CA_CONTEXT_HELD;
     }
-    if (to_destroy && refuses(node)) {
+    result = may_go(node, to_destroy);
+    if (result != CA_CONTEXT_DONE) {
       let_go_until(root, ca_context_tree_next(node, root));
-      return CA_CONTEXT_LIVE;
     }
   }
-  return CA_CONTEXT_DONE;
+  return result;
 }
 
 /* Each is taken off before it is called: it may lie in memory that it frees. */
