@@ -59,26 +59,6 @@ bool ca_context_header_ask(ca_context_header *self, size_t size) {
   return again;
 }
 
-/* From the parent, if nobody else is using it. */
-static ca_block allocate_from_parent(ca_context_header *self, size_t size, size_t align) {
-  ca_context_header *const parent = self->parent;
-  ca_block block = ca_block_none();
-  if (parent != NULL && ca_hold_parked(parent)) {
-    block = ca_context_header_allocate(parent, size, align);
-    ca_let_go(parent);
-  }
-  return block;
-}
-
-CA_COLD static ca_block allocate_beyond(ca_context_header *self, size_t size, size_t align) {
-  self->refusals++;
-  if (is_thread_heap(self)) {
-    return ca_global_allocate(size, align);
-  }
-  return self->over_budget == CA_OVER_BUDGET_PARENT ? allocate_from_parent(self, size, align)
-                                                    : ca_block_none();
-}
-
 static inline ca_block count_allocation(ca_context_header *self, ca_block block) {
   self->allocations++;
   if (CA_UNLIKELY(self->sample_each != 0) && --self->until_sample == 0) {
@@ -94,14 +74,58 @@ static bool has_more(ca_context_header *self, size_t size, size_t align) {
          ca_context_header_ask(self, size);
 }
 
-CA_COLD static ca_block allocate_again(ca_context_header *self, size_t size, size_t align) {
+/* Within its budget, or refused. */
+CA_COLD static ca_block try_again(ca_context_header *self, size_t size, size_t align) {
   while (has_more(self, size, align)) {
     const ca_block block = self->allocator->ops->allocate(self->allocator, size, align);
     if (!ca_block_is_none(block)) {
       return count_allocation(self, block);
     }
   }
-  return allocate_beyond(self, size, align);
+  self->refusals++;
+  return ca_block_none();
+}
+
+static ca_block allocate_within(ca_context_header *self, size_t size, size_t align) {
+  const ca_block block = self->allocator->ops->allocate(self->allocator, size, align);
+  return ca_block_is_none(block) ? try_again(self, size, align) : count_allocation(self, block);
+}
+
+static bool can_have_parent_pay(const ca_context_header *self) {
+  return self->over_budget == CA_OVER_BUDGET_PARENT && self->parent != NULL;
+}
+
+/* From the parent, if nobody else is using it, or likewise from its. Not by recursion: a tree may be as
+ * deep as there are contexts. All on the way are held, so that their links stay. */
+static ca_block allocate_from_parents(ca_context_header *self, size_t size, size_t align) {
+  ca_context_header *last = self;
+  ca_block block = ca_block_none();
+  while (ca_block_is_none(block) && can_have_parent_pay(last) && ca_hold_parked(last->parent)) {
+    last = last->parent;
+    block = allocate_within(last, size, align);
+  }
+  for (ca_context_header *one = self; one != last;) {
+    ca_context_header *const parent = one->parent;
+    if (one != self) {
+      ca_let_go(one);
+    }
+    one = parent;
+  }
+  if (last != self) {
+    ca_let_go(last);
+  }
+  return block;
+}
+
+/* What it has refused. */
+CA_COLD static ca_block allocate_beyond(ca_context_header *self, size_t size, size_t align) {
+  return is_thread_heap(self) ? ca_global_allocate(size, align)
+                              : allocate_from_parents(self, size, align);
+}
+
+CA_COLD static ca_block allocate_again(ca_context_header *self, size_t size, size_t align) {
+  const ca_block block = try_again(self, size, align);
+  return ca_block_is_none(block) ? allocate_beyond(self, size, align) : block;
 }
 
 ca_block ca_context_header_allocate(ca_context_header *self, size_t size, size_t align) {
@@ -202,6 +226,7 @@ static ca_block reallocate_held(ca_context_header *self, ca_context_header *slot
     block = ca_reallocate(self->allocator, ptr, size, new_size, align);
   } while (ca_block_is_none(block) && has_more(self, new_size, align));
   if (ca_block_is_none(block)) {
+    self->refusals++;
     return move_to(allocate_beyond(self, new_size, align), slot, ptr, size, new_size);
   }
   if (block.ptr != ptr) {

@@ -1,6 +1,7 @@
 // Contexts of every kind, their tree, what is called before they go, and what becomes of live blocks.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <cstring>
 #include <string>
@@ -466,6 +467,57 @@ TEST(OverBudgetTest, TheParentPaysWithinItsOwnBudgetIfItIsParked) {
   ca_context_swap_out();
   ca_switchable_deallocate(block);
   EXPECT_EQ(ca_context_destroy(parent), CA_CONTEXT_DONE);
+}
+
+// On a thread with little stack, as coroutines have.
+template <typename Work>
+void OnASmallStack(Work work) {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, std::size_t{256} << 10);
+  pthread_t thread;
+  const auto run = [](void *argument) -> void * {
+    (*static_cast<Work *>(argument))();
+    return nullptr;
+  };
+  ASSERT_EQ(pthread_create(&thread, &attributes, run, &work), 0);
+  pthread_join(thread, nullptr);
+  pthread_attr_destroy(&attributes);
+}
+
+TEST(OverBudgetTest, AnAncestorPaysHoweverFarUpItIs) {
+  constexpr std::size_t kDepth = 4000;
+  ca_context_settings settings{};
+  settings.budget = 40000;
+  std::vector<ca_context> chain = {Create(settings)};
+  settings.budget = 64;
+  settings.over_budget = CA_OVER_BUDGET_PARENT;
+  while (chain.size() < kDepth) {
+    settings.parent = chain.back();
+    chain.push_back(Create(settings));
+  }
+  OnASmallStack([&] {
+    ASSERT_EQ(ca_context_swap_in(chain.back()), CA_CONTEXT_DONE);
+    EXPECT_NE(ca_switchable_allocate(1000, 16).ptr, nullptr);
+    ca_context_swap_out();
+  });
+  EXPECT_EQ(Live(chain.front()), 1U);
+  for (const ca_context one : chain) {
+    EXPECT_EQ(ca_context_count(one).refusals, one.header != chain.front().header);
+    ASSERT_EQ(ca_context_swap_in(one), CA_CONTEXT_DONE) << "let go of";
+    ca_context_swap_out();
+  }
+  const std::size_t busy = kDepth / 2;
+  ASSERT_EQ(ca_context_swap_in(chain[busy]), CA_CONTEXT_DONE);
+  OnASmallStack([&] {
+    ASSERT_EQ(ca_context_swap_in(chain.back()), CA_CONTEXT_DONE);
+    EXPECT_EQ(ca_switchable_allocate(1000, 16).ptr, nullptr);
+    ca_context_swap_out();
+  });
+  ca_context_swap_out();
+  EXPECT_EQ(ca_context_count(chain[busy + 1]).refusals, 2U);
+  EXPECT_EQ(ca_context_count(chain[busy]).refusals, 1U);
+  EXPECT_EQ(ca_context_destroy(chain.front()), CA_CONTEXT_DONE) << "let go of";
 }
 
 TEST(ElsewhereTest, ABlockOfUnknownSizeMovesToTheGlobalAllocatorWithItsContents) {
