@@ -139,6 +139,46 @@ bool EachIsGone(ca_context context) {
          ca_context_set_parent(context, {}) == CA_CONTEXT_GONE && !ca_context_check(context);
 }
 
+TEST_F(BiasTest, AReplaceGoesFromOneToTheOtherAndBothStayBiased) {
+  const ca_context one = CreateBiased();
+  const ca_context other = CreateBiased();
+  const ca_thread_record *const record = ca_thread_state_get()->record;
+  ASSERT_EQ(ca_context_swap_in(one), CA_CONTEXT_DONE);
+  const std::uintptr_t biased = Holder(one);
+  ASSERT_EQ(ca_switchable_replace({other, CA_CURRENT_COROUTINE}, nullptr), CA_CONTEXT_DONE);
+  EXPECT_EQ(Holder(one), biased);
+  EXPECT_EQ(record->in, other.header);
+  OnAnotherThread([&] {
+    EXPECT_EQ(ca_context_swap_in(other), CA_CONTEXT_HELD);
+    SwapInAndOut(one);
+  });
+  EXPECT_FALSE(IsBiased(one));
+  ASSERT_EQ(ca_switchable_replace({one, CA_CURRENT_COROUTINE}, nullptr), CA_CONTEXT_DONE);
+  EXPECT_TRUE(IsBiased(other));
+  EXPECT_EQ(record->in, nullptr);
+  EXPECT_EQ(ca_context_destroy(other), CA_CONTEXT_DONE);
+  ca_context_swap_out();
+  EXPECT_EQ(ca_context_destroy(one), CA_CONTEXT_DONE);
+}
+
+TEST_F(BiasTest, WhatIsBiasedStaysSwappedInWhereAReplaceIsRefused) {
+  const ca_context own = CreateBiased();
+  const ca_context held = ca_context_create(nullptr);
+  ASSERT_EQ(ca_context_swap_in(own), CA_CONTEXT_DONE);
+  Other other;
+  other.Do([&] { EXPECT_EQ(ca_context_swap_in(held), CA_CONTEXT_DONE); });
+  EXPECT_EQ(ca_switchable_replace({held, CA_CURRENT_COROUTINE}, nullptr), CA_CONTEXT_HELD);
+  EXPECT_EQ(ca_switchable_save().coroutine.header, own.header);
+  EXPECT_TRUE(ca_context_check(own));
+  other.Do([&] {
+    EXPECT_EQ(ca_context_destroy(own), CA_CONTEXT_HELD);
+    (void)ca_context_swap_out();
+  });
+  (void)ca_context_swap_out();
+  OnAnotherThread([&] { EXPECT_EQ(ca_context_destroy(own), CA_CONTEXT_DONE); });
+  EXPECT_EQ(ca_context_destroy(held), CA_CONTEXT_DONE);
+}
+
 TEST_F(BiasTest, ComesWithTheSecondParkInARow) {
   const ca_context context = ca_context_create(nullptr);
   SwapInAndOut(context);

@@ -281,6 +281,24 @@ INSTANTIATE_TEST_SUITE_P(Kinds, CleanupTest,
                          testing::Values(CA_CONTEXT_BUMP, CA_CONTEXT_BIT_SET,
                                          CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE));
 
+bool ReleaseTheHeap(void *) {
+  ca_switchable_thread_release();
+  return true;
+}
+
+TEST_P(CleanupTest, MayEndTheHeapThatServes) {
+  ASSERT_TRUE(ca_switchable_thread_init(nullptr));
+  EXPECT_EQ(ca_context_remove_cleanup(own_, &cleanup_), CA_CONTEXT_DONE);
+  cleanup_ = {ReleaseTheHeap, nullptr, nullptr};
+  EXPECT_EQ(ca_context_add_cleanup(own_, &cleanup_), CA_CONTEXT_DONE);
+  ASSERT_EQ(ca_context_swap_in(own_), CA_CONTEXT_DONE);
+  ASSERT_TRUE(ca_switchable_use(CA_CURRENT_THREAD));
+  EXPECT_EQ(ca_context_reset(own_), CA_CONTEXT_DONE);
+  EXPECT_EQ(ca_switchable_current(), CA_CURRENT_GLOBAL);
+  ca_switchable_deallocate(Allocate(kSize));
+  EXPECT_TRUE(IsSwappedIn(own_));
+}
+
 TEST_P(CleanupTest, OnResetOfTheOneSwappedInItComesBackWhateverIsLeft) {
   AllocateTwo();
   leaves_ = other_;
@@ -313,24 +331,6 @@ TEST_P(CleanupTest, OnDestroyTheThreadsCurrentServesAndWhatIsLeftStays) {
   EXPECT_EQ(ca_context_destroy(own_), CA_CONTEXT_DONE);
   EXPECT_EQ(current_, CA_CURRENT_COROUTINE);
   EXPECT_TRUE(in_other_);
-bool ReleaseTheHeap(void *) {
-  ca_switchable_thread_release();
-  return true;
-}
-
-TEST_P(CleanupTest, MayEndTheHeapThatServes) {
-  ASSERT_TRUE(ca_switchable_thread_init(nullptr));
-  EXPECT_EQ(ca_context_remove_cleanup(own_, &cleanup_), CA_CONTEXT_DONE);
-  cleanup_ = {ReleaseTheHeap, nullptr, nullptr};
-  EXPECT_EQ(ca_context_add_cleanup(own_, &cleanup_), CA_CONTEXT_DONE);
-  ASSERT_EQ(ca_context_swap_in(own_), CA_CONTEXT_DONE);
-  ASSERT_TRUE(ca_switchable_use(CA_CURRENT_THREAD));
-  EXPECT_EQ(ca_context_reset(own_), CA_CONTEXT_DONE);
-  EXPECT_EQ(ca_switchable_current(), CA_CURRENT_GLOBAL);
-  ca_switchable_deallocate(Allocate(kSize));
-  EXPECT_TRUE(IsSwappedIn(own_));
-}
-
   EXPECT_EQ(ca_context_swap_in(own_), CA_CONTEXT_GONE);
   EXPECT_TRUE(IsSwappedIn(leaves_));
   ca_context_swap_out();

@@ -90,23 +90,26 @@ static inline ca_context leave(ca_thread_state *state, ca_context_header *self) 
   return context;
 }
 
-CA_COLD static ca_context park_again(ca_thread_state *state, ca_context_header *self) {
-  const ca_context context = leave(state, self);
+CA_COLD static void let_go_again(ca_thread_state *state, ca_context_header *self) {
   /* Release, as in ca_let_go(). */
   __atomic_store_n(&self->holder, ca_bias_for(self, state), __ATOMIC_RELEASE);
-  return context;
 }
 
-/* What isn't held by bias. */
-static __attribute__((noinline)) ca_context park_held(ca_thread_state *state,
-                                                      ca_context_header *self) {
+/* What isn't held by bias, and not swapped in any more. */
+static inline void let_go_held(ca_thread_state *state, ca_context_header *self) {
   if (self->parked_by != state->mark) {
     self->parked_by = state->mark;
   } else if (state->mark != 0) {
-    return park_again(state, self);
+    let_go_again(state, self);
+    return;
   }
-  const ca_context context = leave(state, self);
   ca_let_go(self);
+}
+
+static __attribute__((noinline)) ca_context park_held(ca_thread_state *state,
+                                                      ca_context_header *self) {
+  const ca_context context = leave(state, self);
+  let_go_held(state, self);
   return context;
 }
 
@@ -134,4 +137,59 @@ ca_context ca_context_swap_out(void) {
     return unregister_and_park(state, self);
   }
   return park(state, self);
+}
+
+/* From one to another. */
+
+/* `next` isn't biased to this thread. If what it has swapped in was held by bias, it isn't any more. */
+static __attribute__((noinline)) bool hold_another(ca_context next, ca_thread_state *state,
+                                                   bool by_bias) {
+  if (by_bias) {
+    ca_let_go_by_bias(state);
+  }
+  return ca_hold_unbiased(next, state) || ca_hold_biased(next, state);
+}
+
+static inline void let_go(ca_thread_state *state, ca_context_header *self, bool was_by_bias) {
+  if (CA_LIKELY(was_by_bias)) {
+    /* Release, likewise. */
+    __atomic_store_n(&self->holder, ca_biased_to(self->generation, state->mark), __ATOMIC_RELEASE);
+  } else {
+    let_go_held(state, self);
+  }
+}
+
+static inline void exchange(ca_thread_state *state, ca_context_header *self,
+                            ca_context_header *next) {
+  if (CA_UNLIKELY(state->guards != NULL)) {
+    ca_guards_unregister_inside(state);
+  }
+  if (CA_UNLIKELY(state->current != self)) {
+    self->current = (uint8_t)ca_thread_state_current(state);
+  }
+  state->coroutine = next;
+  state->current =
+      CA_LIKELY(next->current == CA_CURRENT_COROUTINE) ? next : make_current_what_was(state, next);
+}
+
+ca_context_result ca_context_swap_to(ca_context next) {
+  ca_thread_state *const state = ca_thread_state_get();
+  ca_context_header *const self = state->coroutine;
+  if (self == NULL) {
+    return ca_context_swap_in(next);
+  }
+  const bool by_bias = ca_is_held_by_bias(self, state);
+  if (CA_LIKELY(by_bias)) {
+    /* As `in` is about to name the other. Relaxed, as in ca_hold_by_itself(). */
+    __atomic_store_n(&self->holder, (uintptr_t)state, __ATOMIC_RELAXED);
+  }
+  if (CA_UNLIKELY(!ca_hold_by_bias(next, state)) && !hold_another(next, state, by_bias)) {
+    return ca_refuse(next);
+  }
+  if (CA_UNLIKELY(ca_has_foreign(next.header))) {
+    ca_take_in(next.header);
+  }
+  exchange(state, self, next.header);
+  let_go(state, self, by_bias);
+  return CA_CONTEXT_DONE;
 }

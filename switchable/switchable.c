@@ -47,25 +47,24 @@ static bool would_have(const ca_thread_state *state, ca_switchable_state next) {
 
 ca_context_result ca_switchable_replace(ca_switchable_state next, ca_switchable_state *previous) {
   const ca_switchable_state before = ca_switchable_save();
-  begin_if_new(ca_thread_state_get());
-  if (!would_have(ca_thread_state_get(), next)) {
+  ca_thread_state *const state = ca_thread_state_get();
+  begin_if_new(state);
+  if (!would_have(state, next)) {
     return CA_CONTEXT_GONE;
   }
   const bool same = before.coroutine.header == next.coroutine.header &&
                     before.coroutine.generation == next.coroutine.generation;
   if (!same) {
-    (void)ca_context_swap_out();
-    if (!ca_context_is_none(next.coroutine)) {
-      const ca_context_result result = ca_context_swap_in(next.coroutine);
+    if (ca_context_is_none(next.coroutine)) {
+      (void)ca_context_swap_out();
+    } else {
+      const ca_context_result result = ca_context_swap_to(next.coroutine);
       if (result != CA_CONTEXT_DONE) {
-        if (!ca_context_is_none(before.coroutine)) {
-          (void)ca_context_swap_in(before.coroutine);
-        }
         return result;
       }
     }
   }
-  (void)ca_switchable_use(next.current);
+  state->current = ca_thread_state_resolve(state, next.current);
   if (previous != NULL) {
     *previous = before;
   }

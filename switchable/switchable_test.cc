@@ -184,6 +184,39 @@ TEST_F(SwitchableTest, AReplaceThatIsRefusedChangesNothing) {
   EXPECT_TRUE(IsOf(context_, Allocate()));
 }
 
+TEST_F(SwitchableTest, NobodyGetsTheContextMeanwhileWhereAReplaceIsRefused) {
+  const ca_context held = Create();
+  std::atomic<bool> ready = false;
+  std::atomic<bool> done = false;
+  std::atomic<int> got = 0;
+  std::thread holder([&] {
+    EXPECT_EQ(ca_context_swap_in(held), CA_CONTEXT_DONE);
+    for (ready = true; !done;) std::this_thread::yield();
+    ca_context_swap_out();
+  });
+  std::thread rival([&] {
+    while (!done) {
+      if (ca_context_swap_in(context_) == CA_CONTEXT_DONE) {
+        got++;
+        ca_context_swap_out();
+      }
+    }
+  });
+  while (!ready) std::this_thread::yield();
+  int changed = 0;
+  for (int i = 0; i < 100000 && changed == 0; ++i) {
+    EXPECT_EQ(ca_switchable_replace({held, CA_CURRENT_COROUTINE}, nullptr), CA_CONTEXT_HELD);
+    changed += ca_switchable_save().coroutine.header != context_.header;
+  }
+  EXPECT_EQ(changed, 0);
+  EXPECT_EQ(got, 0);
+  done = true;
+  holder.join();
+  rival.join();
+  EXPECT_TRUE(IsOf(context_, Allocate()));
+  EXPECT_EQ(ca_context_destroy(held), CA_CONTEXT_DONE);
+}
+
 // Callbacks.
 
 TEST_F(SwitchableTest, ACallbackRunsUnderWhatItAsksAndGivesItBack) {
@@ -259,6 +292,40 @@ TEST_F(SwitchableTest, WhatALongjmpCannotGiveBackARestoreDoes) {
   }
   EXPECT_EQ(ca_switchable_restore(saved), CA_CONTEXT_DONE);
   EXPECT_EQ(ca_switchable_current(), CA_CURRENT_COROUTINE);
+}
+
+TEST_F(SwitchableTest, AReplaceWithinACallbackParksLikeASwap) {
+  static jmp_buf target;
+  static ca_switchable_state self;
+  static ca_context other;
+  self = ca_switchable_save();
+  other = Create();
+  if (setjmp(target) == 0) {
+    ca_switchable_run(
+        CA_CURRENT_GLOBAL,
+        [](void *) {
+          void *const freed = ca_switchable_allocate(100, 16).ptr;
+          EXPECT_EQ(ca_switchable_replace({other, CA_CURRENT_COROUTINE}, nullptr), CA_CONTEXT_DONE);
+          ca_switchable_deallocate(freed);
+          EXPECT_EQ(ca_switchable_restore({self.coroutine, CA_CURRENT_GLOBAL}), CA_CONTEXT_DONE);
+          longjmp(target, 1);
+        },
+        nullptr);
+  }
+  EXPECT_EQ(ca_switchable_current(), CA_CURRENT_GLOBAL) << "it may be another thread's list by now";
+  EXPECT_EQ(ca_switchable_restore(self), CA_CONTEXT_DONE);
+  EXPECT_EQ(ca_context_destroy(other), CA_CONTEXT_DONE);
+}
+
+TEST_F(SwitchableTest, AReplaceTakesInWhatOthersFreed) {
+  void *const block = Allocate();
+  const ca_context other = Create();
+  EXPECT_EQ(ca_switchable_replace({other, CA_CURRENT_COROUTINE}, nullptr), CA_CONTEXT_DONE);
+  ca_switchable_deallocate(block);
+  EXPECT_EQ(ca_context_count(context_).taken_in, 0U);
+  EXPECT_EQ(ca_switchable_replace({context_, CA_CURRENT_COROUTINE}, nullptr), CA_CONTEXT_DONE);
+  EXPECT_EQ(ca_context_count(context_).taken_in, 1U);
+  EXPECT_EQ(ca_context_destroy(other), CA_CONTEXT_DONE);
 }
 
 TEST(CallbackTest, PthreadExitOutOfACallbackIsClean) {
