@@ -44,6 +44,9 @@ static struct {
 
 static pthread_mutex_t init_lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* A stale handle or block is still to be told by the header of its idle slot, without its last member. */
+enum { HEADER_SIZE = offsetof(ca_context_header, local) };
+
 /* If not said otherwise, a context touches a few pages of its slot: where the system prefers huge
  * ones, the first touch would cost 2 MiB. */
 static const ca_memory_map_huge_pages no_huge_pages = CA_MEMORY_MAP_HUGE_NEVER;
@@ -134,6 +137,7 @@ static bool init_arenas(const ca_contexts_settings *settings, unsigned shift) {
         .retained = class->retained,
         .initialise = class->ahead > 0 ? make_present_ahead : NULL,
         .argument = (void *)(uintptr_t)slots.count,
+        .readable = HEADER_SIZE,
     };
     slots.aheads[slots.count] = (ahead){.slots = class->ahead, .end = 0};
     if (!ca_arena_init(&slots.arenas[slots.count], source_of(settings, class), &arena)) {
@@ -155,8 +159,10 @@ static void init_nodes(void) {
   if (!ca_node_set_allowed(&allowed) || ca_node_set_count(&allowed) < 2) {
     return;
   }
-  const ca_arena_settings arena = {
-      .slot_size = heap_slot_size, .slots = heap_slots, .retained = heap_slots_retained};
+  const ca_arena_settings arena = {.slot_size = heap_slot_size,
+                                   .slots = heap_slots,
+                                   .retained = heap_slots_retained,
+                                   .readable = HEADER_SIZE};
   for (unsigned i = 0; i < NODES; i++) {
     node *const self = &slots.nodes[i];
     if (ca_node_set_has(&allowed, i)) {
@@ -329,14 +335,6 @@ ca_context_header *ca_slots_obtain_near(size_t size) {
   return ca_slots_obtain(size == 0 ? ca_slots_largest() : size);
 }
 
-/* A stale handle or block is still to be told by the header of its idle slot, without its last member. */
-enum { HEADER_SIZE = offsetof(ca_context_header, local) };
-
-static void put_back(ca_arena *arena, ca_context_header *slot) {
-  ca_arena_release(arena, slot);
-  ca_unpoison_defined(slot, HEADER_SIZE);
-}
-
 void ca_slots_release(ca_context_header *slot) {
   const size_t size = slot->slot_size;
   const size_t which = slot->slot_class;
@@ -346,12 +344,12 @@ void ca_slots_release(ca_context_header *slot) {
       return;
     }
   }
-  put_back(arena_of(slot), slot);
+  ca_arena_release(arena_of(slot), slot);
 }
 
 static void put_back_kept(size_t which, ca_context_header *slot) {
   if (slot != NULL) {
-    put_back(&slots.arenas[which], slot);
+    ca_arena_release(&slots.arenas[which], slot);
   }
 }
 

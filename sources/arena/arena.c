@@ -111,6 +111,10 @@ static void initialise(ca_arena *self, void *slot) {
   }
 }
 
+static void poison(const ca_arena *self, void *slot) {
+  ca_poison((char *)slot + self->readable, ca_arena_slot_size(self) - self->readable);
+}
+
 static void *hand_out(ca_arena *self, uint32_t number) {
   void *const slot = slot_of(self, number);
   set_place(self, number, PLACE_OUT);
@@ -175,7 +179,7 @@ void ca_arena_release(ca_arena *self, void *slot) {
     ca_panic_misuse("release", slot, "this slot of the arena is not out: released twice?");
   }
   ca_arena_set_owner(self, slot, NULL);
-  ca_poison(slot, ca_arena_slot_size(self));
+  poison(self, slot);
   if (CA_UNLIKELY(!push(self, &self->resident, number, self->retained))) {
     (void)give_back(self, slot, number);
   }
@@ -301,7 +305,7 @@ size_t ca_arena_make_present(ca_arena *self, size_t most) {
     void *const slot = slot_of(self, number);
     *(volatile char *)slot = 0; /* As it is. */
     initialise(self, slot);
-    ca_poison(slot, ca_arena_slot_size(self));
+    poison(self, slot);
     (void)push(self, &self->resident, number, NO_LIMIT);
   }
   return done;
@@ -355,7 +359,8 @@ static const ca_source_ops ops = {
 
 static bool are_valid(const ca_arena_settings *settings) {
   return ca_is_power_of_two(settings->slot_size) && settings->slot_size >= CA_ARENA_LEAST_SLOT &&
-         settings->slots > 0 && settings->slots <= UINT32_MAX - 1 &&
+         settings->readable <= settings->slot_size && settings->slots > 0 &&
+         settings->slots <= UINT32_MAX - 1 &&
          settings->slots <= (SIZE_MAX >> 1) / settings->slot_size;
 }
 
@@ -395,6 +400,7 @@ bool ca_arena_init(ca_arena *self, ca_source *source, const ca_arena_settings *s
   self->places = (uint64_t *)(self->owners + slots);
   self->initialise = settings->initialise;
   self->argument = settings->argument;
+  self->readable = settings->readable;
   self->source = source;
   self->range = range;
   self->records = records;

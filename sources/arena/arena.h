@@ -54,6 +54,9 @@ typedef struct ca_arena_settings {
   size_t retained;                 /* Idle slots that keep their pages; 0, or small slots: all. */
   ca_arena_initialise *initialise; /* NULL: none. */
   void *argument;                  /* Handed to initialise. */
+  size_t
+      readable; /* Bytes at a slot's beginning that the tools which watch memory let everybody read
+                    * also while it is idle, for who tells slots by them; at most slot_size. */
 } ca_arena_settings;
 
 /* The members are for arena.c and this header's inline functions only.
@@ -72,6 +75,7 @@ typedef struct ca_arena {
   uint64_t *places;  /* One a slot: out, never used, or where it lies on its stack. */
   ca_arena_initialise *initialise;
   void *argument;
+  size_t readable;
   ca_source *source;
   ca_block range;   /* The slots. */
   ca_block records; /* Owners and places. */

@@ -365,6 +365,25 @@ TEST_F(ArenaTest, ToolsSeeTouchesOfAnIdleSlot) {
   EXPECT_FALSE(ca_is_poisoned(slot + kSlot - 1));
 }
 
+TEST_F(ArenaTest, ToolsLetTheBeginningOfAnIdleSlotBeReadIfToldSo) {
+  ca_arena_settings settings = {};
+  settings.slot_size = kSlot;
+  settings.slots = 4;
+  settings.readable = kSlot + 1;
+  EXPECT_FALSE(ca_arena_init(&arena_, mappings_.get(), &settings));
+  settings.readable = 64;
+  ASSERT_TRUE(ca_arena_init(&arena_, mappings_.get(), &settings));
+  unsigned char *slot = Obtain();
+  EXPECT_EQ(ca_arena_make_present(&arena_, 1), 1U);
+  ca_arena_release(&arena_, slot);
+  for (const unsigned char *one : {slot, slot + kSlot}) {
+    EXPECT_FALSE(ca_is_poisoned(one));
+    EXPECT_FALSE(ca_is_poisoned(one + 63));
+    EXPECT_EQ(ca_is_poisoned(one + 64), ca_poison_is_seen());
+    EXPECT_EQ(ca_is_poisoned(one + kSlot - 1), ca_poison_is_seen());
+  }
+}
+
 TEST_F(ArenaTest, CheckFindsDamage) {
   Init(8, 2);
   unsigned char *slots[5];
