@@ -2,7 +2,8 @@
 //
 //   bazel run -c opt //bench:replay -- [--quick] [--backends a,b,...] TRACE...
 //
-// TRACE is NAME.ctr or NAME.ctr.xz. Columns:
+// TRACE is NAME.ctr or NAME.ctr.xz. Without --backends all but two of them: `context`, whose calls are
+// those of `trees`, and `memory_map`, where each event is a system call. Columns:
 //   ns_per_event_warm     least of the rounds, in which the back-ends take turns, of a pass on a heap
 //                         that has served a pass before. No block is written. The time of the same
 //                         loop around calls that do nothing, measured in the same rounds, is taken
@@ -259,8 +260,10 @@ Kind KindOf(const char *name) {
   kind.has_region = Backend::kRegion;
   kind.region = [](const Trace &trace) -> std::size_t {
     if (!Backend::kRegion) return 4096;
-    return std::is_same<Backend, Bump>::value ? BytesInAll(trace)
-                                              : 2 * trace.peak_live + (std::size_t{1} << 20);
+    if (std::is_same<Backend, Bump>::value) return BytesInAll(trace);
+    // Of a bit set each of the smallest objects takes a block of 64.
+    const std::size_t times = std::is_same<Backend, BitSet>::value ? 16 : 2;
+    return times * trace.peak_live + (std::size_t{1} << 20);
   };
   kind.open = [](const Trace &trace, std::size_t region) -> std::unique_ptr<Session> {
     return std::make_unique<SessionOn<Backend>>(trace, region);
@@ -344,7 +347,16 @@ std::vector<Kind> AllKinds() {
           KindOf<PmrPools>("pmr_pools"),
           KindOf<Bump>("bump"),
           KindOf<Trees>("trees"),
-          KindOf<TreesUnsized>("trees_unsized")};
+          KindOf<TreesUnsized>("trees_unsized"),
+          KindOf<BitSet>("bit_set"),
+          KindOf<Context>("context"),
+          KindOf<MemoryMap>("memory_map")};
+}
+
+std::vector<Kind> UsualKinds() {
+  std::vector<Kind> kinds = AllKinds();
+  kinds.resize(kinds.size() - 2);
+  return kinds;
 }
 
 [[noreturn]] void Usage() {
@@ -387,7 +399,7 @@ void RestartWithRoomForPeers(char **argv) {
 
 Options Parse(int argc, char **argv) {
   Options options;
-  options.kinds = AllKinds();
+  options.kinds = UsualKinds();
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     if (argument == "--quick") {

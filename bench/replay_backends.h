@@ -14,7 +14,10 @@
 #include <memory_resource>
 #include <new>
 
+#include "allocators/bit_set/bit_set.h"
 #include "allocators/bump/bump.h"
+#include "allocators/context/context.h"
+#include "allocators/memory_map/memory_map.h"
 #include "allocators/multiple_binary_search_tree/multiple_binary_search_tree.h"
 
 namespace replay {
@@ -157,7 +160,7 @@ struct Ours {
   void Free(Object object, std::size_t align) {
     base->ops->deallocate(base, object.ptr, object.size, align);
   }
-  // The granule is 16 in each of them, so that less is as good as 16.
+  // Each of them aligns to 16 what is asked with less.
   void *Reallocate(Object object, std::size_t size, std::size_t, std::size_t align) {
     return ca_reallocate(base, object.ptr, object.size, size, align).ptr;
   }
@@ -180,13 +183,48 @@ struct TreesOf {
   ca_allocator *base() { return ca_multiple_binary_search_tree_allocator(&trees); }
 };
 
+// Of blocks of 64 bytes, as a context's are that isn't told otherwise.
+struct BitSetOf {
+  ca_bit_set set;
+  explicit BitSetOf(ca_block region) {
+    (void)ca_bit_set_init_range(&set, region, 64, CA_SIZES_FORGOTTEN);
+  }
+  ~BitSetOf() { ca_bit_set_destroy(&set); }
+  ca_allocator *base() { return ca_bit_set_allocator(&set); }
+};
+
+// The kind for what lives long.
+struct ContextOf {
+  ca_context_allocator context;
+  explicit ContextOf(ca_block region) {
+    (void)ca_context_allocator_init_range(&context, region, ca_context_kind_for(CA_LIFETIME_LONG),
+                                          nullptr);
+  }
+  ~ContextOf() { ca_context_allocator_destroy(&context); }
+  ca_allocator *base() { return ca_context_allocator_allocator(&context); }
+};
+
+// Not destroyed: what a pass that was cut short leaves goes with the process.
+struct MemoryMapOf {
+  ca_memory_map_allocator map;
+  explicit MemoryMapOf(ca_block) { ca_memory_map_allocator_init(&map, nullptr); }
+  ca_allocator *base() { return ca_memory_map_allocator_allocator(&map); }
+};
+
 using Bump = Ours<BumpOf>;
+using BitSet = Ours<BitSetOf>;
+using Context = Ours<ContextOf>;
 using Trees = Ours<TreesOf<CA_SIZES_FORGOTTEN>>;
 
 // Frees bring no size, as free() doesn't.
 struct TreesUnsized : Ours<TreesOf<CA_SIZES_RECORDED>> {
   using Ours::Ours;
   void Free(Object object, std::size_t) { base->ops->deallocate_unsized(base, object.ptr); }
+};
+
+struct MemoryMap : Ours<MemoryMapOf> {
+  using Ours::Ours;
+  static constexpr bool kRegion = false;
 };
 
 // The loop itself: what it costs to read the events and to keep the objects.

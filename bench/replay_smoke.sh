@@ -32,10 +32,16 @@ out=$("$replay" --quick "$dir/made.ctr" "$dir/made.ctr.xz")
 echo "$out"
 head -n 1 <<<"$out" |
   grep -qx 'trace,backend,ns_per_event_warm,ns_per_event_cold,peak_footprint_ratio,smallest_region_ratio'
-for backend in glibc mimalloc jemalloc pmr_pools bump trees trees_unsized; do
+for backend in glibc mimalloc jemalloc pmr_pools bump trees trees_unsized bit_set; do
   [ "$(grep -cE "^made,$backend(,-?[0-9]+\.[0-9]+){3},([0-9]+\.[0-9]+)?$" <<<"$out")" = 2 ]
 done
 [ "$("$replay" --quick --backends trees,bump "$dir/made.ctr" | wc -l)" = 3 ]
+# Those that are only measured when named serve the trace too.
+out=$("$replay" --quick --backends context,memory_map "$dir/made.ctr")
+echo "$out"
+for backend in context memory_map; do
+  grep -qE "^made,$backend(,-?[0-9]+\.[0-9]+){2},[0-9]+\.[0-9]+,([0-9]+\.[0-9]+)?$" <<<"$out"
+done
 head -c 1000 "$dir/made.ctr" > "$dir/cut.ctr"
 head -c 2000 "$dir/made.ctr.xz" > "$dir/cut.ctr.xz"
 # Headers and records that lie: each NAME.ctr of one fault.
