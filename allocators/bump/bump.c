@@ -311,9 +311,15 @@ bool ca_bump_init(ca_bump *self, ca_source *source, size_t size, ca_sizes sizes)
   const ca_block region =
       size == 0 ? ca_block_none() : ca_source_obtain(source, size, CA_ALIGN_DEFAULT);
   ca_bump_init_range(self, region, sizes);
+  if (self->begin == self->end) {
+    if (!ca_block_is_none(region)) {
+      ca_source_release(source, region);
+    }
+    return false;
+  }
   self->region = region;
   self->source = source;
-  return !ca_block_is_none(region);
+  return true;
 }
 
 void ca_bump_destroy(ca_bump *self) {

@@ -56,8 +56,9 @@ typedef struct ca_bump {
   char *highest;
 } ca_bump;
 
-/* Takes a range of `size` bytes from source. Returns false if it has none, or if size is 0: *self
- * then holds nothing and refuses every request, through the interface too. */
+/* Takes a range of `size` bytes from source. Returns false if it has none, or if size is 0 or, with
+ * sizes recorded, too small for a block and its record: *self then holds nothing and refuses every
+ * request, through the interface too. */
 bool ca_bump_init(ca_bump *self, ca_source *source, size_t size, ca_sizes sizes);
 
 /* Allocates from the caller's own range, which destroy() leaves alone. The range may be none, or

@@ -126,6 +126,22 @@ TEST_P(BumpTest, AnExhaustedSourceLeavesAnAllocatorThatRefuses) {
   EXPECT_EQ(buffer.out, 0U);
 }
 
+TEST_P(BumpTest, ARangeTooSmallForABlockGoesBackToTheSource) {
+  for (std::size_t offset = 0; offset < 16; ++offset) {
+    for (std::size_t size = 1; size < 64; ++size) {
+      ca_buffer buffer;
+      ca_buffer_init(&buffer, memory_ + offset, sizeof memory_ - offset);
+      ca_bump bump;
+      const bool ready = ca_bump_init(&bump, ca_buffer_source(&buffer), size, GetParam());
+      EXPECT_EQ(ready, GetParam() == CA_SIZES_FORGOTTEN || size >= 24) << size;
+      EXPECT_EQ(buffer.out, ready ? 1U : 0U);
+      EXPECT_EQ(ca_block_is_none(ca_allocate(ca_bump_allocator(&bump), 1, 1)), !ready);
+      ca_bump_destroy(&bump);
+      EXPECT_EQ(buffer.out, 0U);
+    }
+  }
+}
+
 TEST_P(BumpTest, TinyAndMisalignedRangesAreNeverOverrun) {
   for (std::size_t offset = 0; offset < 16; ++offset) {
     for (std::size_t size = 0; size < 64; ++size) {
