@@ -66,6 +66,18 @@ static void *remap(void *ptr, size_t size, size_t new_size, int flags) {
   return moved == MAP_FAILED ? NULL : moved;
 }
 
+/* The mapping where it is, larger; or NULL. *lacks_room tells then whether only the addresses behind
+ * were missed: whatever else refused it (a block of several mappings, a limit of locked pages) keeps
+ * it from moving too, and many kernels notice that when the target of a move is gone already,
+ * and perhaps another thread's. */
+static void *extend(void *ptr, size_t size, size_t new_size, bool *lacks_room) {
+  const int before = errno;
+  void *const extended = mremap(ptr, size, new_size, 0);
+  *lacks_room = errno == ENOMEM;
+  errno = before;
+  return extended == MAP_FAILED ? NULL : extended;
+}
+
 /* Of a part of a mapping this can fail, where the system's number of mappings is used up: the part
  * then stays mapped, unused. */
 static void unmap(void *ptr, size_t size) {
@@ -219,8 +231,9 @@ static ca_block op_grow(ca_allocator *base, void *ptr, size_t size, size_t new_s
     return ca_block_none();
   }
   char *const first = (char *)ptr - front;
-  char *moved = remap(first, front + pages, front + new_pages, 0);
-  if (moved == NULL && may_move == CA_MOVE_ALLOWED) {
+  bool lacks_room;
+  char *moved = extend(first, front + pages, front + new_pages, &lacks_room);
+  if (moved == NULL && lacks_room && may_move == CA_MOVE_ALLOWED) {
     moved = move(self, first, front, pages, new_pages, align);
   }
   if (moved == NULL) {

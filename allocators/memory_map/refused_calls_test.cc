@@ -134,4 +134,25 @@ TEST_P(RefusedCallsTest, EachInTurnLosesNeitherContentsNorAddresses) {
   }
 }
 
+// As a program makes of its block by mprotect() or madvise(): it can't grow, and isn't tried to move.
+TEST_P(RefusedCallsTest, ABlockOfSeveralMappingsIsNotMoved) {
+  ca_memory_map_allocator_settings settings{};
+  settings.sizes = GetParam().sizes;
+  ca_memory_map_allocator_init(&map_, &settings);
+  refuse_from = SIZE_MAX;
+  for (const std::size_t align : {std::size_t{16}, std::size_t{1} << 21}) {
+    const ca_block block = ca_allocate(allocator(), 3 * map_.page_size, align);
+    ASSERT_FALSE(ca_block_is_none(block));
+    auto *const middle = static_cast<char *>(block.ptr) + map_.page_size;
+    ASSERT_EQ(mprotect(middle, map_.page_size, PROT_READ), 0);
+    calls = 0;
+    EXPECT_TRUE(ca_block_is_none(
+        ca_grow(allocator(), block.ptr, block.size, 3000000, align, CA_MOVE_ALLOWED)));
+    EXPECT_EQ(calls, 1U);
+    EXPECT_TRUE(allocator()->ops->check(allocator()));
+    ca_deallocate(allocator(), block.ptr, block.size, align);
+  }
+  ca_memory_map_allocator_destroy(&map_);
+}
+
 }  // namespace
