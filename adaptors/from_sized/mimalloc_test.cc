@@ -30,4 +30,19 @@ TEST(FromMimallocTest, ServesFromTheHeapThatIsTheContext) {
   EXPECT_FALSE(mi_heap_contains_block(other.heap, block.ptr));
 }
 
+// Powers of two, of which mimalloc has shortcuts for some.
+TEST(FromMimallocTest, BlocksAsLargeAsTheirAlignmentAreAligned) {
+  FromMimalloc one;
+  for (std::size_t align = 1; align <= (std::size_t{1} << 14); align *= 2) {
+    for (std::size_t size = align; size <= 4 * align; size *= 2) {
+      for (int i = 0; i < 20; ++i) {
+        const ca_block block = ca_allocate(one.get(), size, align);
+        ASSERT_TRUE(ca_is_aligned(block.ptr, align)) << size << " bytes at " << align;
+        const ca_block moved = ca_reallocate(one.get(), block.ptr, size, 3 * size + 1, align);
+        ASSERT_TRUE(ca_is_aligned(moved.ptr, align)) << size << " bytes at " << align;
+      }
+    }
+  }
+}
+
 }  // namespace
