@@ -67,9 +67,11 @@ class LoggingTest : public testing::Test {
     return header;
   }
   std::vector<ca_logging_event> Events() {
-    std::vector<ca_logging_event> events(Header().events);
-    const std::size_t bytes = events.size() * sizeof events[0];
-    EXPECT_EQ(pread(fileno(file_), events.data(), bytes + 1, 64), static_cast<ssize_t>(bytes));
+    const std::size_t count = Header().events;
+    std::vector<ca_logging_event> events(count + 1);  // Is there more in the file?
+    EXPECT_EQ(pread(fileno(file_), events.data(), (count + 1) * sizeof events[0], 64),
+              static_cast<ssize_t>(count * sizeof events[0]));
+    events.resize(count);
     return events;
   }
   static void ExpectEvent(const ca_logging_event &event, int op, int align_log2, unsigned id,
