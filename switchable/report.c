@@ -2,6 +2,7 @@
 #include "switchable/report.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 
@@ -97,11 +98,14 @@ void ca_threads_visit(ca_threads_visitor *visitor, void *argument) {
 
 bool ca_contexts_report(int descriptor, ca_report_format format) {
   ca_report_writer self = {.descriptor = descriptor, .failed = false, .any = false};
+  int before;
+  (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before); /* It may have the tree's lock. */
   if (format == CA_REPORT_JSON) {
     ca_report_json(&self);
   } else {
     ca_report_text(&self);
   }
+  (void)pthread_setcancelstate(before, &before);
   return !self.failed;
 }
 

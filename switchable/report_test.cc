@@ -1,8 +1,10 @@
 // The reports of all contexts and threads. What is well-formed JSON, python is asked.
 #include "switchable/report.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
@@ -184,6 +186,40 @@ TEST_F(ReportTest, ADescriptorThatCannotBeWrittenIsSaid) {
   errno = 0;
   EXPECT_FALSE(ca_contexts_report(-1, CA_REPORT_TEXT));
   EXPECT_EQ(errno, EBADF);
+}
+
+TEST_F(ReportTest, AThreadThatIsCancelledMeanwhileHasWrittenAllOfIt) {
+  static int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  ASSERT_GE(fcntl(ends[1], F_SETPIPE_SZ, 1), 0);  // A page: less than the tree's lines take.
+  std::vector<ca_context> many(100);
+  for (ca_context &one : many) one = Create("one of many");
+  pthread_t reporter;
+  const auto report = [](void *) -> void * {
+    (void)ca_contexts_report(ends[1], CA_REPORT_TEXT);
+    return nullptr;
+  };
+  ASSERT_EQ(pthread_create(&reporter, nullptr, report, nullptr), 0);
+  struct pollfd full = {ends[1], POLLOUT, 0};
+  while (poll(&full, 1, 0) == 1) std::this_thread::yield();
+  EXPECT_EQ(pthread_cancel(reporter), 0);
+  std::string text;
+  std::thread reader([&text] {
+    char bytes[4096];
+    for (ssize_t size; (size = read(ends[0], bytes, sizeof bytes)) > 0;) {
+      text.append(bytes, static_cast<std::size_t>(size));
+    }
+  });
+  pthread_join(reporter, nullptr);
+  close(ends[1]);
+  reader.join();
+  close(ends[0]);
+  EXPECT_EQ(text.back(), '\n');
+  EXPECT_GT(text.size(), 100 * std::string("one of many").size());
+  const std::string after =
+      Written([](int descriptor) { EXPECT_TRUE(ca_contexts_report(descriptor, CA_REPORT_TEXT)); });
+  EXPECT_THAT(after, HasSubstr("\n  chi\"ld ")) << "nobody has the lock of the tree";
+  for (const ca_context one : many) EXPECT_EQ(ca_context_destroy(one), CA_CONTEXT_DONE);
 }
 
 // Only a visit gives a handle of a thread's heap, and nothing but counting can be done with it.
