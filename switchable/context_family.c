@@ -1,12 +1,9 @@
 #include "switchable/context_family.h"
 
-#include <pthread.h>
-
 #include "switchable/context_tree.h"
+#include "switchable/lock.h"
 
 _Static_assert(sizeof(ca_family) <= CA_FAMILY_SIZE, "as the header says");
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* Requires that self has one. */
 static ca_family *own(const ca_context_header *self) {
@@ -69,12 +66,12 @@ static bool is_alone(const ca_context_header *self) {
 size_t ca_family_room(const ca_context_header *self) {
   size_t room = SIZE_MAX;
   if (CA_UNLIKELY(!is_alone(self))) {
-    pthread_mutex_lock(&lock);
+    ca_lock_take(CA_LOCK_FAMILIES);
     for (const ca_family *one = ca_family_of(self); one != NULL; one = one->above) {
       const size_t left = one->budget - one->used;
       room = left < room ? left : room;
     }
-    pthread_mutex_unlock(&lock);
+    ca_lock_release(CA_LOCK_FAMILIES);
   }
   return room;
 }
@@ -88,12 +85,12 @@ bool ca_family_charge(ca_context_header *self, size_t bytes) {
     self->taken += bytes;
     return true;
   }
-  pthread_mutex_lock(&lock);
+  ca_lock_take(CA_LOCK_FAMILIES);
   const bool taken = take(ca_family_of(self), bytes);
   if (taken) {
     self->taken += bytes;
   }
-  pthread_mutex_unlock(&lock);
+  ca_lock_release(CA_LOCK_FAMILIES);
   return taken;
 }
 
@@ -102,11 +99,11 @@ void ca_family_refund(ca_context_header *self, size_t bytes) {
     self->taken -= bytes;
     return;
   }
-  pthread_mutex_lock(&lock);
+  ca_lock_take(CA_LOCK_FAMILIES);
   self->taken -= bytes;
   subtract(ca_family_of(self), bytes);
   release_left(ca_family_of(self));
-  pthread_mutex_unlock(&lock);
+  ca_lock_release(CA_LOCK_FAMILIES);
 }
 
 bool ca_family_join_any(ca_context_header *self, ca_family *above_it) {
@@ -159,7 +156,7 @@ bool ca_family_move(ca_context_header *self, ca_family *to) {
   if (from == to) {
     return true;
   }
-  pthread_mutex_lock(&lock);
+  ca_lock_take(CA_LOCK_FAMILIES);
   size_t bytes = 0;
   for (ca_context_header *one = self; one != NULL; one = ca_context_tree_next(one, self)) {
     bytes += share(one, from);
@@ -171,7 +168,7 @@ bool ca_family_move(ca_context_header *self, ca_family *to) {
     }
     release_left(from);
   }
-  pthread_mutex_unlock(&lock);
+  ca_lock_release(CA_LOCK_FAMILIES);
   return moved;
 }
 
@@ -187,10 +184,10 @@ bool ca_family_leave(ca_context_header *self) {
   if (!self->has_family) {
     return true;
   }
-  pthread_mutex_lock(&lock);
+  ca_lock_take(CA_LOCK_FAMILIES);
   const bool gone = own(self)->used == 0;
   own(self)->left = !gone;
-  pthread_mutex_unlock(&lock);
+  ca_lock_release(CA_LOCK_FAMILIES);
   return gone;
 }
 
@@ -215,13 +212,13 @@ static bool is_of_right_family(const ca_context_header *self) {
 }
 
 bool ca_family_check(const ca_context_header *self) {
-  pthread_mutex_lock(&lock);
+  ca_lock_take(CA_LOCK_FAMILIES);
   bool right = self->taken == ca_context_ranges_size(self) && is_of_right_family(self);
   size_t least = self->taken;
   for (const ca_family *one = ca_family_of(self); one != NULL; one = one->above) {
     right = right && one->used >= least && one->used <= one->budget;
     least = one->used;
   }
-  pthread_mutex_unlock(&lock);
+  ca_lock_release(CA_LOCK_FAMILIES);
   return right;
 }

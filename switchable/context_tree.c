@@ -1,14 +1,13 @@
 #include "switchable/context_tree.h"
 
-#include <pthread.h>
 #include <string.h>
 
 #include "switchable/context_family.h"
 #include "switchable/holding.h"
+#include "switchable/lock.h"
 
 /* Links are written by who holds the lock. Children are added only by who also holds the parent, so
  * that its holder may trust that there will be no more; a child may leave at any time. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static ca_context_header *first_child(const ca_context_header *self) {
   return __atomic_load_n(&self->first_child, __ATOMIC_RELAXED);
@@ -139,12 +138,12 @@ static void end_by_policy(ca_context_header *self, const char *parent) {
 
 /* At once, as nobody may move the parent to another family between the two. */
 static bool join_and_link(ca_context_header *self, ca_context_header *parent) {
-  pthread_mutex_lock(&lock);
+  ca_lock_take(CA_LOCK_TREE);
   const bool joined = ca_family_join(self, ca_family_of(parent));
   if (joined) {
     link_to(self, parent);
   }
-  pthread_mutex_unlock(&lock);
+  ca_lock_release(CA_LOCK_TREE);
   return joined;
 }
 
@@ -165,7 +164,7 @@ ca_context_result ca_context_tree_link(ca_context_header *self, ca_context paren
 }
 
 ca_context_result ca_context_tree_destroy(ca_context_header *self) {
-  pthread_mutex_lock(&lock);
+  ca_lock_take(CA_LOCK_TREE);
   const ca_context_result held = hold_descendants(self, true);
   char parent[CA_CONTEXT_NAME_SIZE] = "";
   if (held == CA_CONTEXT_DONE) {
@@ -177,7 +176,7 @@ ca_context_result ca_context_tree_destroy(ca_context_header *self) {
       __atomic_store_n(&node->ending, true, __ATOMIC_RELAXED);
     }
   }
-  pthread_mutex_unlock(&lock);
+  ca_lock_release(CA_LOCK_TREE);
   if (held != CA_CONTEXT_DONE) {
     ca_let_go(self);
     return held;
@@ -198,9 +197,9 @@ ca_context_result ca_context_tree_destroy(ca_context_header *self) {
 }
 
 ca_context_result ca_context_tree_reset(ca_context_header *self) {
-  pthread_mutex_lock(&lock);
+  ca_lock_take(CA_LOCK_TREE);
   const ca_context_result held = hold_descendants(self, false);
-  pthread_mutex_unlock(&lock);
+  ca_lock_release(CA_LOCK_TREE);
   if (held != CA_CONTEXT_DONE) {
     return held;
   }
@@ -209,9 +208,9 @@ ca_context_result ca_context_tree_reset(ca_context_header *self) {
     all = clean_up(node) && all;
     ca_context_header_reset(node);
   }
-  pthread_mutex_lock(&lock);
+  ca_lock_take(CA_LOCK_TREE);
   let_go_until(self, NULL);
-  pthread_mutex_unlock(&lock);
+  ca_lock_release(CA_LOCK_TREE);
   return all ? CA_CONTEXT_DONE : CA_CONTEXT_DONE_BUT_CLEANUP_FAILED;
 }
 
@@ -250,9 +249,9 @@ ca_context_result ca_context_set_parent(ca_context context, ca_context parent) {
     result = ca_hold_or_have(parent, &parent_here);
   }
   if (result == CA_CONTEXT_DONE) {
-    pthread_mutex_lock(&lock);
+    ca_lock_take(CA_LOCK_TREE);
     result = move(context.header, parent.header);
-    pthread_mutex_unlock(&lock);
+    ca_lock_release(CA_LOCK_TREE);
     if (!parent_here) {
       ca_let_go(parent.header);
     }
@@ -295,9 +294,9 @@ ca_context_result ca_context_remove_cleanup(ca_context context, ca_context_clean
   return result;
 }
 
-bool ca_tree_try_lock(void) { return pthread_mutex_trylock(&lock) == 0; }
+bool ca_tree_try_lock(void) { return ca_lock_try(CA_LOCK_TREE); }
 
-void ca_tree_unlock(void) { pthread_mutex_unlock(&lock); }
+void ca_tree_unlock(void) { ca_lock_release(CA_LOCK_TREE); }
 
 void ca_tree_visit(const ca_context_header *root, ca_tree_visitor *visitor, void *argument) {
   const ca_context_header *self = root;

@@ -3,7 +3,6 @@
 
 #include <dlfcn.h>
 #include <link.h>
-#include <pthread.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -11,6 +10,7 @@
 
 #include "base/check.h"
 #include "switchable/context_header.h"
+#include "switchable/lock.h"
 #include "switchable/placement_rules.h"
 
 /* In a fully static program, which loads nothing, there is no dlopen(), and maybe no dlsym() to
@@ -28,12 +28,11 @@ typedef struct range {
 /* Written under the lock, before ca_placement_stated is, and then only read.
  * Invariant: ranges are sorted, don't overlap, and belong to objects that are never unloaded. */
 static struct {
-  pthread_mutex_t lock;
   range *ranges;
   size_t count;
   char names[CA_PLACEMENT_NAMES][CA_PLACEMENT_NAME_SIZE];
   size_t names_count;
-} rules = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} rules;
 
 /* Names. */
 
@@ -191,9 +190,9 @@ static bool init_locked(const ca_placement_settings *settings) {
 }
 
 bool ca_placement_init(const ca_placement_settings *settings) {
-  pthread_mutex_lock(&rules.lock);
+  ca_lock_take(CA_LOCK_PLACEMENT);
   const bool done = init_locked(settings);
-  pthread_mutex_unlock(&rules.lock);
+  ca_lock_release(CA_LOCK_PLACEMENT);
   return done;
 }
 

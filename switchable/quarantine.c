@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "switchable/quarantine.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,6 +11,7 @@
 #include "switchable/context_family.h"
 #include "switchable/context_header.h"
 #include "switchable/context_tree.h"
+#include "switchable/lock.h"
 #include "switchable/samples.h"
 
 /* Written under the lock; `slot` is written last and cleared first, for ca_quarantine_find(). */
@@ -25,14 +25,13 @@ typedef struct entry {
 
 /* A ring: those from `put - now` to `put` are in quarantine, at their number modulo the size. */
 static struct {
-  pthread_mutex_t lock;
   size_t capacity;
   size_t now;   /* Atomic. */
   size_t bytes; /* Atomic. Of those. */
   uint64_t put; /* Atomic. */
   uint64_t refused;
   entry entries[CA_QUARANTINE_MOST];
-} quarantine = {.lock = PTHREAD_MUTEX_INITIALIZER, .capacity = CA_QUARANTINE_DEFAULT};
+} quarantine = {.capacity = CA_QUARANTINE_DEFAULT};
 
 static entry *entry_of(uint64_t number) { return &quarantine.entries[number % CA_QUARANTINE_MOST]; }
 
@@ -83,7 +82,7 @@ static void put(ca_context_header *slot, const char *name, const char *parent) {
 }
 
 void ca_quarantine(ca_context_header *self, const char *parent) {
-  pthread_mutex_lock(&quarantine.lock);
+  ca_lock_take(CA_LOCK_QUARANTINE);
   if (quarantine.capacity == 0) {
     ca_context_header_end(self);
   } else {
@@ -95,27 +94,27 @@ void ca_quarantine(ca_context_header *self, const char *parent) {
     ca_family_stop_counting(self);
     put(self, self->name, parent);
   }
-  pthread_mutex_unlock(&quarantine.lock);
+  ca_lock_release(CA_LOCK_QUARANTINE);
 }
 
 bool ca_quarantine_set_capacity(size_t capacity) {
   if (capacity > CA_QUARANTINE_MOST) {
     return false;
   }
-  pthread_mutex_lock(&quarantine.lock);
+  ca_lock_take(CA_LOCK_QUARANTINE);
   quarantine.capacity = capacity;
   while (quarantine.now > capacity) {
     release_oldest();
   }
-  pthread_mutex_unlock(&quarantine.lock);
+  ca_lock_release(CA_LOCK_QUARANTINE);
   return true;
 }
 
 ca_quarantine_counts ca_quarantine_count(void) {
-  pthread_mutex_lock(&quarantine.lock);
+  ca_lock_take(CA_LOCK_QUARANTINE);
   const ca_quarantine_counts counts = {
       .now = quarantine.now, .put = quarantine.put, .refused = quarantine.refused};
-  pthread_mutex_unlock(&quarantine.lock);
+  ca_lock_release(CA_LOCK_QUARANTINE);
   return counts;
 }
 

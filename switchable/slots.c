@@ -1,6 +1,5 @@
 #include "switchable/slots.h"
 
-#include <pthread.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,6 +8,7 @@
 #include "sources/arena/arena.h"
 #include "sources/memory_map/memory_map.h"
 #include "sources/memory_map/presence.h"
+#include "switchable/lock.h"
 #include "switchable/slot_cache.h"
 
 uintptr_t ca_context_slots_begin;
@@ -31,7 +31,7 @@ typedef struct ahead {
   uintptr_t end; /* Atomic: of the slots whose first page was made present, or asked for. */
 } ahead;
 
-/* Written under `init_lock` before the bounds above are, and then only read. */
+/* Written under the lock before the bounds above are, and then only read. */
 static struct {
   ca_memory_map map;
   ca_memory_map huge_map; /* Of the classes that ask for huge pages. */
@@ -41,8 +41,6 @@ static struct {
   node nodes[NODES];
   size_t node_count; /* 0 where there is only one. */
 } slots;
-
-static pthread_mutex_t init_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* A stale handle or block is still to be told by the header of its idle slot, without its last member. */
 enum { HEADER_SIZE = offsetof(ca_context_header, local) };
@@ -222,13 +220,13 @@ static bool init_locked(const ca_contexts_settings *settings) {
 }
 
 bool ca_contexts_init(const ca_contexts_settings *settings) {
-  pthread_mutex_lock(&init_lock);
+  ca_lock_take(CA_LOCK_SLOTS);
   ca_contexts_settings complete = *settings;
   if (complete.classes[0].slot_size == 0) {
     memcpy(complete.classes, default_settings.classes, sizeof complete.classes);
   }
   const bool done = init_locked(&complete);
-  pthread_mutex_unlock(&init_lock);
+  ca_lock_release(CA_LOCK_SLOTS);
   return done;
 }
 

@@ -35,6 +35,7 @@ typedef struct ca_thread_state {
   bool registered;                     /* The end of this thread will be noticed. */
   bool ended;                          /* It was: no new heap for what its destructors still do. */
   bool unrecorded;                     /* There was no record left for it. */
+  uint8_t locks;                       /* That it has or waits for: lock.c. */
   uint16_t mark;                       /* Names it in contexts biased to it: bias.h. 0: none. */
   uint16_t parks;                      /* Of contexts left unbiased for want of credit: bias.c. */
   struct ca_thread_record *record;     /* What it counts on: thread_counts.h. NULL: none yet. */
