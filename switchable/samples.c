@@ -7,6 +7,7 @@
 
 #include "base/line.h"
 #include "switchable/context_header.h"
+#include "switchable/thread_life.h"
 
 /* All members are atomic and relaxed but for `number`, which tells whether the others belong
  * together: 0 while they are written. */
@@ -25,7 +26,8 @@ unsigned ca_samples_of_all;
 /* backtrace() loads a library the first time, and so calls malloc: not in whose context it may. */
 static void prepare(void) {
   ca_thread_state *const state = ca_thread_state_get();
-  ca_context_header *const current = state->current;
+  /* A heap that was promised comes now, or it would be left again. */
+  ca_context_header *const current = ca_thread_current(state);
   void *addresses[2];
   state->current = NULL;
   (void)backtrace(addresses, 2);

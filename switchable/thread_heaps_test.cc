@@ -64,6 +64,16 @@ TEST(ThreadHeapsTest, EveryNewThreadHasOneAtItsFirstAllocation) {
   for (std::thread &thread : threads) thread.join();
 }
 
+TEST(ThreadHeapsTest, AThreadThatFirstMakesTheFirstContextThatIsSampledHasItToo) {
+  std::thread([] {
+    ca_context_settings settings = {};
+    settings.sample = 1;
+    const ca_context context = ca_context_create(&settings);  // Loads what samples need.
+    EXPECT_TRUE(IsInAHeap(std::malloc(100)));
+    EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
+  }).join();
+}
+
 TEST(ThreadHeapsTest, AThreadThatAsksByNameFirstHasItToo) {
   std::thread([] {
     EXPECT_TRUE(ca_switchable_use(CA_CURRENT_THREAD));
