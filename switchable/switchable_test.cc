@@ -204,7 +204,7 @@ TEST_F(SwitchableTest, NobodyGetsTheContextMeanwhileWhereAReplaceIsRefused) {
   });
   while (!ready) std::this_thread::yield();
   int changed = 0;
-  for (int i = 0; i < 100000 && changed == 0; ++i) {
+  for (int i = 0; i < 20000 && changed == 0; ++i) {
     EXPECT_EQ(ca_switchable_replace({held, CA_CURRENT_COROUTINE}, nullptr), CA_CONTEXT_HELD);
     changed += ca_switchable_save().coroutine.header != context_.header;
   }
