@@ -10,6 +10,8 @@
 #include "switchable/switchable.h"
 
 static int served; /* Stages whose memory was right. */
+static bool left;  /* Something of libc's, in a context that ended. */
+static void *global;
 
 static void stage(void) {
   char *const ptr = malloc(100);
@@ -33,15 +35,22 @@ static void before_everything(int argc, char **argv, char **environment) {
 __attribute__((section(".preinit_array"),
                used)) static void (*const preinit)(int, char **, char **) = before_everything;
 
-__attribute__((constructor(101))) static void first_constructor(void) { stage(); }
+__attribute__((constructor(101))) static void first_constructor(void) {
+  stage();
+  global = malloc(100);
+}
 
 /* A context works before main, too. */
 __attribute__((constructor)) static void last_constructor(void) {
   const ca_context context = ca_context_create(NULL);
   if (ca_context_swap_in(context) == CA_CONTEXT_DONE) {
     stage();
+    (void)malloc_trim(0);
+    left = malloc_usable_size(global) < 100;
     ca_context_swap_out();
   }
+  const ca_context_counts counts = ca_context_count(context);
+  left = left || counts.allocations != counts.deallocations;
   ca_context_destroy(context);
 }
 
@@ -51,6 +60,11 @@ static void at_exit(void) {
     fprintf(stderr, "%d of 5 stages were served\n", served);
     _exit(1);
   }
+  if (left || malloc_usable_size(global) < 100) {
+    fprintf(stderr, "a context was asked for what libc keeps\n");
+    _exit(1);
+  }
+  free(global);
 }
 
 __attribute__((destructor)) static void destructor(void) {

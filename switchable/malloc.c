@@ -35,7 +35,19 @@ void *__libc_memalign(size_t align, size_t size);
  * a dlsym() to find it. */
 __attribute__((weak)) void *dlsym(void *restrict handle, const char *restrict name);
 
-static void *next_symbol(const char *name) { return dlsym == NULL ? NULL : dlsym(RTLD_NEXT, name); }
+/* Globally: where it finds nothing, as in such a program, libc keeps a record of that. A heap that was
+ * promised comes now, or it would be left again. */
+static void *next_symbol(const char *name) {
+  if (dlsym == NULL) {
+    return NULL;
+  }
+  ca_thread_state *const state = ca_thread_state_get();
+  ca_context_header *const current = ca_thread_current(state);
+  state->current = NULL;
+  void *const symbol = dlsym(RTLD_NEXT, name);
+  state->current = current;
+  return symbol;
+}
 
 typedef size_t usable_size_function(void *ptr);
 
