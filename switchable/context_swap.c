@@ -80,11 +80,16 @@ ca_context_result ca_context_swap_in(ca_context context) {
              : hold_and_swap_in(context, state);
 }
 
-static inline ca_context leave(ca_thread_state *state, ca_context_header *self) {
-  const ca_context context = {self, self->generation};
+/* For make_current_what_was(). */
+static inline void remember_current(const ca_thread_state *state, ca_context_header *self) {
   if (CA_UNLIKELY(state->current != self)) {
     self->current = (uint8_t)ca_thread_state_current(state);
   }
+}
+
+static inline ca_context leave(ca_thread_state *state, ca_context_header *self) {
+  const ca_context context = {self, self->generation};
+  remember_current(state, self);
   state->current = state->outside;
   state->coroutine = NULL;
   return context;
@@ -164,9 +169,7 @@ static inline void exchange(ca_thread_state *state, ca_context_header *self,
   if (CA_UNLIKELY(state->guards != NULL)) {
     ca_guards_unregister_inside(state);
   }
-  if (CA_UNLIKELY(state->current != self)) {
-    self->current = (uint8_t)ca_thread_state_current(state);
-  }
+  remember_current(state, self);
   state->coroutine = next;
   state->current =
       CA_LIKELY(next->current == CA_CURRENT_COROUTINE) ? next : make_current_what_was(state, next);

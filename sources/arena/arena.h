@@ -54,9 +54,9 @@ typedef struct ca_arena_settings {
   size_t retained;                 /* Idle slots that keep their pages; 0, or small slots: all. */
   ca_arena_initialise *initialise; /* NULL: none. */
   void *argument;                  /* Handed to initialise. */
-  size_t
-      readable; /* Bytes at a slot's beginning that the tools which watch memory let everybody read
-                    * also while it is idle, for who tells slots by them; at most slot_size. */
+  /* Bytes at a slot's beginning that the tools which watch memory let everybody read also while it
+   * is idle, for who tells slots by them; at most slot_size. */
+  size_t readable;
 } ca_arena_settings;
 
 /* The members are for arena.c and this header's inline functions only.
