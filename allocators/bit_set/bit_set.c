@@ -448,6 +448,8 @@ bool ca_bit_set_init_range(ca_bit_set *self, ca_block range, size_t block_size, 
     return false;
   }
   self->source = NULL;
+  /* Who had the range before, and didn't destroy, may have poisoned where the bits come to lie. */
+  ca_unpoison_defined(range.ptr, range.size);
   ca_bit_set_reset(self);
   return true;
 }

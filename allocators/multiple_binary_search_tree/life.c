@@ -67,6 +67,8 @@ void ca_multiple_binary_search_tree_init_range(ca_multiple_binary_search_tree *s
       range.size > INTPTR_MAX - (uintptr_t)range.ptr || !lay_out(self, range, recording ? 1 : 0)) {
     return;
   }
+  /* Who had the range before, and didn't destroy, may have poisoned where the marks come to lie. */
+  ca_unpoison_defined(self->memory, (size_t)self->first * GRANULE);
   forget_all(self);
   ca_poison(address_of(self, self->first), (size_t)(self->end - self->first) * GRANULE);
 }

@@ -84,4 +84,50 @@ TEST_P(SecondInitTest, ContextOfAnotherKind) {
       ca_context_allocator_allocator(&context), [&] { ca_context_allocator_destroy(&context); });
 }
 
+// Over a range of the caller's, which the first has poisoned: what the second keeps lies elsewhere.
+void ExpectOverTheSameRange(const std::function<void(ca_block, ca_sizes)> &init,
+                            ca_allocator *allocator) {
+  std::vector<char> memory(kSize);
+  const ca_block range = ca_block_make(memory.data(), memory.size());
+  for (const ca_sizes sizes : {CA_SIZES_FORGOTTEN, CA_SIZES_RECORDED, CA_SIZES_FORGOTTEN}) {
+    init(range, sizes);
+    char *const ptr = static_cast<char *>(ca_allocate(allocator, 1000, 16).ptr);
+    ASSERT_NE(ptr, nullptr);
+    EXPECT_FALSE(ca_block_is_none(ca_allocate(allocator, 100, 64)));
+    EXPECT_EQ(ca_shrink(allocator, ptr, 1000, 10, 16, CA_MOVE_NEVER).ptr, ptr);
+    EXPECT_TRUE(allocator->ops->check(allocator));
+    ca_deallocate(allocator, ptr, 10, 16);
+    EXPECT_TRUE(allocator->ops->check(allocator));
+  }
+}
+
+TEST(SecondInitOverTheSameRangeTest, Bump) {
+  ca_bump bump;
+  ExpectOverTheSameRange(
+      [&](ca_block range, ca_sizes sizes) { ca_bump_init_range(&bump, range, sizes); },
+      ca_bump_allocator(&bump));
+  ca_bump_destroy(&bump);
+}
+
+TEST(SecondInitOverTheSameRangeTest, BitSet) {
+  ca_bit_set bits;
+  ExpectOverTheSameRange(
+      [&](ca_block range, ca_sizes sizes) {
+        const std::size_t block_size = sizes == CA_SIZES_FORGOTTEN ? 64 : 16;
+        ca_bit_set_init_range(&bits, range, block_size, sizes);
+      },
+      ca_bit_set_allocator(&bits));
+  ca_bit_set_destroy(&bits);
+}
+
+TEST(SecondInitOverTheSameRangeTest, MultipleBinarySearchTree) {
+  ca_multiple_binary_search_tree trees;
+  ExpectOverTheSameRange(
+      [&](ca_block range, ca_sizes sizes) {
+        ca_multiple_binary_search_tree_init_range(&trees, range, sizes);
+      },
+      ca_multiple_binary_search_tree_allocator(&trees));
+  ca_multiple_binary_search_tree_destroy(&trees);
+}
+
 }  // namespace
