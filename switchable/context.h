@@ -68,10 +68,10 @@
  *             where they are declared.
  * Threads     any function from any thread; two that need to hold the same context at the same
  *             time: one of them gets CA_CONTEXT_HELD.
- * Fork        the child goes on with all contexts, also with the one that the thread which forks has
- *             swapped in, but for those that other threads held at that moment: these stay held. So
- *             that nothing else is in the middle of a change, fork() waits for who changes a tree,
- *             families or the quarantine, or writes a text report.
+ * Fork        the child goes on with all contexts, also with the one that the thread which forks
+ *             has swapped in, but for those that other threads held at that moment: these stay
+ *             held. So that nothing else is in the middle of a change, fork() waits for who changes
+ *             a tree, families or the quarantine, or writes a text report.
  */
 #ifndef CONTEXT_ALLOCATOR_SWITCHABLE_CONTEXT_H_
 #define CONTEXT_ALLOCATOR_SWITCHABLE_CONTEXT_H_

@@ -95,8 +95,8 @@ static bool can_have_parent_pay(const ca_context_header *self) {
   return self->over_budget == CA_OVER_BUDGET_PARENT && self->parent != NULL;
 }
 
-/* From the parent, if nobody else is using it, or likewise from its. Not by recursion: a tree may be as
- * deep as there are contexts. All on the way are held, so that their links stay. */
+/* From the parent, if nobody else is using it, or likewise from its. Not by recursion: a tree may
+ * be as deep as there are contexts. All on the way are held, so that their links stay. */
 static ca_block allocate_from_parents(ca_context_header *self, size_t size, size_t align) {
   ca_context_header *last = self;
   ca_block block = ca_block_none();

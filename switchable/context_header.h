@@ -93,9 +93,9 @@ typedef struct ca_context_header {
   ca_context_allocator local; /* Last: cut to what its kind needs. */
 } ca_context_header;
 
-/* Parks what this thread has swapped in, if anything, and swaps in another. Unless that succeeds nothing
- * has changed: also no other thread had the first one meanwhile. Requires that it isn't the same, and that this
- * thread has begun. */
+/* Parks what this thread has swapped in, if anything, and swaps in another. Unless that succeeds
+ * nothing has changed: also no other thread had the first one meanwhile. Requires that it isn't the
+ * same, and that this thread has begun. */
 ca_context_result ca_context_swap_to(ca_context next);
 
 /* The header of the slot that ptr lies in: of a context, of an extension, or of neither any more.

@@ -80,8 +80,7 @@ ca_context_result ca_context_swap_in(ca_context context) {
              : hold_and_swap_in(context, state);
 }
 
-/* For make_current_what_was(). */
-static inline void remember_current(const ca_thread_state *state, ca_context_header *self) {
+static inline void note_current(const ca_thread_state *state, ca_context_header *self) {
   if (CA_UNLIKELY(state->current != self)) {
     self->current = (uint8_t)ca_thread_state_current(state);
   }
@@ -89,7 +88,7 @@ static inline void remember_current(const ca_thread_state *state, ca_context_hea
 
 static inline ca_context leave(ca_thread_state *state, ca_context_header *self) {
   const ca_context context = {self, self->generation};
-  remember_current(state, self);
+  note_current(state, self);
   state->current = state->outside;
   state->coroutine = NULL;
   return context;
@@ -146,7 +145,8 @@ ca_context ca_context_swap_out(void) {
 
 /* From one to another. */
 
-/* `next` isn't biased to this thread. If what it has swapped in was held by bias, it isn't any more. */
+/* `next` isn't biased to this thread. If what it has swapped in was held by bias, it isn't any
+ * more. */
 static __attribute__((noinline)) bool hold_another(ca_context next, ca_thread_state *state,
                                                    bool by_bias) {
   if (by_bias) {
@@ -169,7 +169,7 @@ static inline void exchange(ca_thread_state *state, ca_context_header *self,
   if (CA_UNLIKELY(state->guards != NULL)) {
     ca_guards_unregister_inside(state);
   }
-  remember_current(state, self);
+  note_current(state, self);
   state->coroutine = next;
   state->current =
       CA_LIKELY(next->current == CA_CURRENT_COROUTINE) ? next : make_current_what_was(state, next);

@@ -84,8 +84,8 @@ static bool refuses(ca_context_header *self) {
   return self->allocations != self->deallocations;
 }
 
-/* Whether one that is held may go, or be reset: not while it asks, as the block that is being resized
- * would be gone. */
+/* Whether one that is held may go, or be reset: not while it asks, as the block that is being
+ * resized would be gone. */
 static ca_context_result may_go(ca_context_header *self, bool to_destroy) {
   if (to_destroy) {
     return refuses(self) ? CA_CONTEXT_LIVE : CA_CONTEXT_DONE;

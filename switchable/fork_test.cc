@@ -1,6 +1,6 @@
-// Children of fork() go on with contexts, whatever the parent's other threads were doing to theirs: in a
-// program of its own, as handlers are registered before the library's, and the contexts' source is the
-// test's.
+// Children of fork() go on with contexts, whatever the parent's other threads were doing to theirs:
+// in a program of its own, as handlers are registered before the library's, and the contexts'
+// source is the test's.
 #include <gtest/gtest.h>
 #include <pthread.h>
 #include <sys/wait.h>

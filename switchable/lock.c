@@ -65,7 +65,7 @@ static void after_fork(void) {
   }
 }
 
-/* Early: handlers run in the reverse order before a fork, so that these two come last, and others' may
+/* Early: handlers run in the reverse order before a fork, so that these come last, and others' may
  * still wait for threads that wait for a lock of ours. */
 __attribute__((constructor(101))) static void look_after_forks(void) {
   (void)pthread_atfork(before_fork, after_fork, after_fork);

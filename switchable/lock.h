@@ -1,9 +1,9 @@
 /* switchable/lock.h - the locks of the front end, for which a fork waits.
  *
- * Idea        what another thread has locked while a process forks stays locked in the child, for ever, and
- *             what it was changing half changed. So fork() takes all of them before, and gives them back
- *             in both processes (pthread_atfork).
- * Others' handlers that run while it has them may do here what they like: their thread has them all.
+ * Idea        what another thread has locked while a process forks stays locked in the child for
+ *             ever, and what it was changing half changed. So fork() takes all of them before, and
+ *             gives them back in both processes (pthread_atfork).
+ * Handlers    of others that run meanwhile may do here what they like: their thread has them all.
  * Signals     where a signal interrupted a thread that holds one, or waits for it, and the handler
  *             forks, none is taken: that thread goes on in both processes.
  *

@@ -35,8 +35,8 @@ void *__libc_memalign(size_t align, size_t size);
  * a dlsym() to find it. */
 __attribute__((weak)) void *dlsym(void *restrict handle, const char *restrict name);
 
-/* Globally: where it finds nothing, as in such a program, libc keeps a record of that. A heap that was
- * promised comes now, or it would be left again. */
+/* Globally: where it finds nothing, as in such a program, libc keeps a record of that. A heap that
+ * was promised comes now, or it would be left again. */
 static void *next_symbol(const char *name) {
   if (dlsym == NULL) {
     return NULL;

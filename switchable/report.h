@@ -8,7 +8,7 @@
  *             is out, and from a signal handler.
  * Threads     any function from any thread, while others run: each context is as it is at the moment
  *             it is looked at, and those made or destroyed meanwhile may be missed. The address and
- *             the thread sanitizer see that, and report it: headers are read while others write them.
+ *             the thread sanitizer report that: headers are read while others write them.
  */
 #ifndef CONTEXT_ALLOCATOR_SWITCHABLE_REPORT_H_
 #define CONTEXT_ALLOCATOR_SWITCHABLE_REPORT_H_
@@ -96,8 +96,8 @@ typedef enum ca_report_format {
 } ca_report_format;
 
 /* Writes it to a descriptor. Whether all could be written: else errno says why. A text report that is
- * asked for while another thread changes the tree is flat; until it is written, others wait to change
- * the tree, and to fork. The thread isn't cancelled meanwhile. */
+ * asked for while another thread changes the tree is flat; until it is written, others wait to
+ * change the tree, and to fork. The thread isn't cancelled meanwhile. */
 bool ca_contexts_report(int descriptor, ca_report_format format);
 
 /* Has it written whenever this signal comes. False, with errno, if the handler can't be set or format

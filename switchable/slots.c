@@ -42,7 +42,8 @@ static struct {
   size_t node_count; /* 0 where there is only one. */
 } slots;
 
-/* A stale handle or block is still to be told by the header of its idle slot, without its last member. */
+/* A stale handle or block is still to be told by the header of its idle slot, without its last
+ * member. */
 enum { HEADER_SIZE = offsetof(ca_context_header, local) };
 
 /* If not said otherwise, a context touches a few pages of its slot: where the system prefers huge

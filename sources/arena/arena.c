@@ -359,9 +359,9 @@ static const ca_source_ops ops = {
 
 static bool are_valid(const ca_arena_settings *settings) {
   return ca_is_power_of_two(settings->slot_size) && settings->slot_size >= CA_ARENA_LEAST_SLOT &&
-         settings->readable <= settings->slot_size && settings->slots > 0 &&
-         settings->slots <= UINT32_MAX - 1 &&
-         settings->slots <= (SIZE_MAX >> 1) / settings->slot_size;
+         settings->slots > 0 && settings->slots <= UINT32_MAX - 1 &&
+         settings->slots <= (SIZE_MAX >> 1) / settings->slot_size &&
+         settings->readable <= settings->slot_size;
 }
 
 /* The pages of small slots don't go back one by one. */
