@@ -244,7 +244,7 @@ ca_context_result ca_context_set_parent(ca_context context, ca_context parent) {
   if (result != CA_CONTEXT_DONE) {
     return result;
   }
-  const bool same = parent.header == context.header;
+  const bool same = parent.header == context.header && parent.generation == context.generation;
   if (!ca_context_is_none(parent) && !same) {
     result = ca_hold_or_have(parent, &parent_here);
   }

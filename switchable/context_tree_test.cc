@@ -469,6 +469,22 @@ TEST(OverBudgetTest, TheParentPaysWithinItsOwnBudgetIfItIsParked) {
   EXPECT_EQ(ca_context_destroy(parent), CA_CONTEXT_DONE);
 }
 
+TEST(ContextTreeTest, AParentThatHadTheSameSlotIsGone) {
+  ca_context gone;
+  ca_context context = CreateChild({});
+  do {
+    gone = context;
+    EXPECT_EQ(ca_context_destroy(gone), CA_CONTEXT_DONE);
+    context = CreateChild({});
+  } while (context.header != gone.header);
+  EXPECT_EQ(ca_context_set_parent(context, gone), CA_CONTEXT_GONE);
+  EXPECT_EQ(ca_context_set_parent(context, context), CA_CONTEXT_CYCLE);
+  ASSERT_EQ(ca_context_swap_in(context), CA_CONTEXT_DONE);
+  EXPECT_EQ(ca_context_set_parent(context, gone), CA_CONTEXT_GONE);
+  ca_context_swap_out();
+  EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
+}
+
 // On a thread with little stack, as coroutines have.
 template <typename Work>
 void OnASmallStack(Work work) {
