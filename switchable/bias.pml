@@ -2,9 +2,9 @@
  * thread's record, as bias.h, bias.c, holding.h and context_swap.c use them, one access a step.
  * `bias_model` runs it.
  *
- * A context is biased to one thread, which swaps it in and out, also steps out of it, holds it for a
- * moment while it is parked, uses a stale handle, and ends it and makes another in the same slot, which
- * is biased from the start. At the same time a second thread destroys it and
+ * A context is biased to one thread, which swaps it in and out, also steps out of it, goes from it to
+ * another, holds it for a moment while it is parked, uses a stale handle, and ends it and makes another
+ * in the same slot, which is biased from the start. At the same time a second thread destroys it and
  * makes another in the same slot, and a third holds it for a moment, also by a stale handle. What
  * must hold, in every interleaving:
  *
@@ -25,7 +25,7 @@
  *   -DBUG_SAME_NUMBER       revocations have no number of their own
  *   -DBUG_NO_GENERATION     a biased `holder` doesn't say of which context
  *   -DBUG_ANY_REVOCATION    who meets a revocation doesn't look of which context that is
- *   -DBUG_EARLY_OUT         who steps out clears `in` first, and then writes `holder`
+ *   -DBUG_EARLY_OUT         who steps out, or goes, clears `in` first, and then writes `holder`
  */
 
 /* Of `holder`. */
@@ -170,6 +170,18 @@ inline step_out_and_in() {
   store(HOLDER, SWAPPED_IN)
 }
 
+/* ca_context_swap_to(), by bias: `in` names the other from then on. It may get that or not, and goes on as
+ * one that isn't held by bias. */
+inline hold_while_looking_at_another() {
+#ifdef BUG_EARLY_OUT
+  store(IN, 0);
+  store(HOLDER, SWAPPED_IN)
+#else
+  store(HOLDER, SWAPPED_IN);
+  store(IN, 0)
+#endif
+}
+
 /* ca_context_swap_out(): whether it is biased from now on is for ca_bias_for() to say. */
 inline swap_out() {
   if
@@ -205,6 +217,7 @@ active proctype biased() {
         if
         :: got && !renewed && LOADED != SWAPPED_IN -> renew()
         :: got -> step_out_and_in(); swap_out()
+        :: got && LOADED != SWAPPED_IN -> hold_while_looking_at_another(); swap_out()
         :: got -> swap_out()
         :: else
         fi

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "sources/memory_map/memory_map.h"
+#include "switchable/lock.h"
 #include "switchable/quarantine.h"
 #include "switchable/report.h"
 #include "switchable/switchable.h"
@@ -110,6 +111,29 @@ TEST(ForkTest, AChildUsesWhatOtherThreadsWereChanging) {
   done = true;
   for (std::thread &thread : threads) thread.join();
   EXPECT_EQ(ca_context_destroy(root), CA_CONTEXT_DONE);
+}
+
+bool CanTakeElsewhere(ca_lock which) {
+  bool taken = false;
+  std::thread([&] {
+    taken = ca_lock_try(which);
+    if (taken) ca_lock_release(which);
+  }).join();
+  return taken;
+}
+
+// Who forks has all of them meanwhile, and not for longer.
+TEST(ForkTest, AfterwardsLocksKeepOthersOut) {
+  const pid_t child = fork();
+  if (child == 0) _exit(0);
+  ExpectEnds(child);
+  for (int which = 0; which < CA_LOCKS; ++which) {
+    const ca_lock lock = static_cast<ca_lock>(which);
+    ca_lock_take(lock);
+    EXPECT_FALSE(CanTakeElsewhere(lock));
+    ca_lock_release(lock);
+    EXPECT_TRUE(CanTakeElsewhere(lock));
+  }
 }
 
 // Of a library that is there before: called while the locks are taken.

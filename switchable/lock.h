@@ -14,6 +14,10 @@
 
 #include <stdbool.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Who has one takes only those that come later. */
 typedef enum ca_lock {
   CA_LOCK_PLACEMENT = 0,  /* Stating the rules: placement.c. */
@@ -29,5 +33,9 @@ void ca_lock_take(ca_lock which);
 /* False if somebody has it. */
 bool ca_lock_try(ca_lock which);
 void ca_lock_release(ca_lock which);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* CONTEXT_ALLOCATOR_SWITCHABLE_LOCK_H_ */
