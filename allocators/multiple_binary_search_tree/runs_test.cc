@@ -335,8 +335,8 @@ TEST_P(RunsTest, TrimGivesWholePagesBackAndKeepsTheRest) {
   ca_multiple_binary_search_tree_destroy(&trees);
 }
 
-// Each byte of the marks, of a free run's ends and of the structure, changed: found, not followed.
-TEST_P(RunsTest, CheckFindsDamage) {
+// Each byte of the marks and of a free run's ends, changed: found, not followed.
+TEST_P(RunsTest, CheckFindsDamageInTheRegion) {
   char *blocks[6];
   char *const waits = Allocate(64);
   Allocate(64);
@@ -367,6 +367,13 @@ TEST_P(RunsTest, CheckFindsDamage) {
     }
   }
   EXPECT_TRUE(Check());
+}
+
+TEST_P(RunsTest, CheckFindsDamageInTheStructure) {
+  char *const between = Allocate(1500);
+  Allocate(1500);
+  Free(between, 1500);
+  ASSERT_TRUE(Check());
   for (std::uint32_t *const word : {&trees_.top, &trees_.free_granules, &trees_.first}) {
     *word += 1;
     EXPECT_FALSE(Check());

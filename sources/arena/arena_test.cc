@@ -439,61 +439,98 @@ TEST_F(ArenaDeathTest, AReleaseOfWhatIsNotOutIsReported) {
   ca_arena_release(&arena_, out);
 }
 
-TEST_F(ArenaTest, AModelAgreesAfterEachOfManySteps) {
-  constexpr std::size_t kSlots = 24;
-  constexpr std::size_t kRetained = 5;
-  for (unsigned seed = 1; seed <= 8; ++seed) {
-    std::mt19937 random(seed);
+// What the arena is to have done, as counts.
+class ArenaModelTest : public ArenaTest {
+ protected:
+  static constexpr std::size_t kSlots = 24;
+  static constexpr std::size_t kRetained = 5;
+
+  void Begin(unsigned seed) {
+    random_.seed(seed);
     Init(kSlots, kRetained, Initialise);
-    std::vector<unsigned char *> out;
-    std::size_t resident = 0;
-    std::size_t decommitted = 0;
-    std::size_t used = 0;
-    int initialised = initialised_;
+    out_.clear();
+    resident_ = decommitted_ = used_ = 0;
+    expected_initialised_ = initialised_;
+  }
+
+  void Step() {
+    const auto choice = random_() % 100;
+    if (choice < 48) {
+      ObtainOne();
+    } else if (choice == 48) {
+      MakePresent(std::min<std::size_t>(random_() % 4, kSlots - used_));
+    } else if (choice < 97 && !out_.empty()) {
+      ReleaseOne();
+    } else if (choice >= 97) {
+      Trim(random_() % 8);
+    }
+  }
+
+  void ObtainOne() {
+    unsigned char *slot = Obtain();
+    ASSERT_EQ(slot == nullptr, out_.size() == kSlots);
+    if (slot == nullptr) return;
+    EXPECT_EQ(ca_arena_owner(&arena_, slot), nullptr);
+    for (const unsigned char *other : out_) ASSERT_NE(slot, other);
+    if (resident_ > 0) {
+      --resident_;
+    } else {
+      ++expected_initialised_;
+      decommitted_ > 0 ? --decommitted_ : ++used_;
+    }
+    slot[100] = 1;
+    ca_arena_set_owner(&arena_, slot, slot + 1);
+    out_.push_back(slot);
+  }
+
+  void MakePresent(std::size_t more) {
+    ASSERT_EQ(ca_arena_make_present(&arena_, more), more);
+    expected_initialised_ += static_cast<int>(more);
+    resident_ += more;
+    used_ += more;
+  }
+
+  void ReleaseOne() {
+    std::swap(out_[random_() % out_.size()], out_.back());
+    ASSERT_EQ(ca_arena_owner(&arena_, out_.back() + random_() % kSlot), out_.back() + 1);
+    ca_arena_release(&arena_, out_.back());
+    out_.pop_back();
+    ++(resident_ < kRetained ? resident_ : decommitted_);
+  }
+
+  void Trim(std::size_t keep) {
+    const std::size_t more = resident_ > keep ? resident_ - keep : 0;
+    ASSERT_EQ(ca_arena_trim(&arena_, keep), more * kSlot);
+    resident_ -= more;
+    decommitted_ += more;
+  }
+
+  void ExpectAgreement() {
+    const ca_arena_counts counts = ca_arena_count(&arena_);
+    ASSERT_EQ(counts.resident, resident_);
+    ASSERT_EQ(counts.decommitted, decommitted_);
+    ASSERT_EQ(counts.used, used_);
+    ASSERT_EQ(out_.size() + resident_ + decommitted_, used_);
+    ASSERT_EQ(initialised_, expected_initialised_);
+    ASSERT_TRUE(ca_arena_check(&arena_));
+  }
+
+  std::mt19937 random_;
+  std::vector<unsigned char *> out_;
+  std::size_t resident_;
+  std::size_t decommitted_;
+  std::size_t used_;
+  int expected_initialised_;
+};
+
+TEST_F(ArenaModelTest, AgreesAfterEachOfManySteps) {
+  for (unsigned seed = 1; seed <= 8; ++seed) {
+    Begin(seed);
     for (int step = 0; step < 2000; ++step) {
-      const auto choice = random() % 100;
-      if (choice < 48) {
-        unsigned char *slot = Obtain();
-        ASSERT_EQ(slot == nullptr, out.size() == kSlots);
-        if (slot != nullptr) {
-          EXPECT_EQ(ca_arena_owner(&arena_, slot), nullptr);
-          for (const unsigned char *other : out) ASSERT_NE(slot, other);
-          if (resident > 0) {
-            --resident;
-          } else {
-            ++initialised;
-            decommitted > 0 ? --decommitted : ++used;
-          }
-          slot[100] = 1;
-          ca_arena_set_owner(&arena_, slot, slot + 1);
-          out.push_back(slot);
-        }
-      } else if (choice == 48) {
-        const std::size_t more = std::min<std::size_t>(random() % 4, kSlots - used);
-        ASSERT_EQ(ca_arena_make_present(&arena_, more), more);
-        initialised += static_cast<int>(more);
-        resident += more;
-        used += more;
-      } else if (choice < 97 && !out.empty()) {
-        std::swap(out[random() % out.size()], out.back());
-        ASSERT_EQ(ca_arena_owner(&arena_, out.back() + random() % kSlot), out.back() + 1);
-        ca_arena_release(&arena_, out.back());
-        out.pop_back();
-        ++(resident < kRetained ? resident : decommitted);
-      } else if (choice >= 97) {
-        const std::size_t keep = random() % 8;
-        const std::size_t more = resident > keep ? resident - keep : 0;
-        ASSERT_EQ(ca_arena_trim(&arena_, keep), more * kSlot);
-        resident -= more;
-        decommitted += more;
-      }
-      const ca_arena_counts counts = ca_arena_count(&arena_);
-      ASSERT_EQ(counts.resident, resident) << "seed " << seed << " step " << step;
-      ASSERT_EQ(counts.decommitted, decommitted);
-      ASSERT_EQ(counts.used, used);
-      ASSERT_EQ(out.size() + resident + decommitted, used);
-      ASSERT_EQ(initialised_, initialised);
-      ASSERT_TRUE(ca_arena_check(&arena_)) << "seed " << seed << " step " << step;
+      SCOPED_TRACE(testing::Message() << "seed " << seed << " step " << step);
+      Step();
+      ExpectAgreement();
+      if (HasFatalFailure()) return;
     }
     ca_arena_destroy(&arena_);
   }
