@@ -235,7 +235,7 @@ static bool recording_walk(const ca_allocator *base, ca_block_visitor *visitor, 
     const uint64_t record = look_at_record(ptr);
     const bool lives = ca_bump_record_lives(record, ptr);
     const size_t size = ca_bump_recorded_size(record);
-    if ((!lives && !ca_bump_record_lives(ca_bump_freed_record(record), ptr)) || size == 0 ||
+    if ((!lives && !ca_bump_record_lives(ca_bump_freed_record(record), ptr)) ||
         size > (size_t)(self->cursor - ptr) ||
         (lives && !visitor(argument, ca_block_make(ptr, size)))) {
       return false;
