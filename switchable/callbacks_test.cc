@@ -130,6 +130,16 @@ class ExhaustedTest : public CallbacksTest {
     blocks_.pop_back();
   }
 
+  // A block is resized beyond the budget, and what `act` does with its context meanwhile is refused.
+  void ExpectARefusedResizeLeavesAll() {
+    asked_for_ = 2 * kSize;
+    std::memset(blocks_[0], 'k', kSize);
+    EXPECT_EQ(ca_switchable_reallocate(blocks_[0], 2 * kSize, 16).ptr, nullptr);
+    EXPECT_EQ(asked_, 1);
+    EXPECT_EQ(static_cast<char *>(blocks_[0])[kSize - 1], 'k');
+    EXPECT_EQ(Live(own_), blocks_.size());
+  }
+
   Act act_ = nullptr;
   bool filling_ = false;
   int asked_ = 0;
@@ -188,12 +198,7 @@ TEST_P(ExhaustedTest, TheBlockThatIsResizedIsNotForgotten) {
     EXPECT_EQ(ca_context_reset(self->own_), CA_CONTEXT_HELD);
     return false;
   });
-  asked_for_ = 2 * kSize;
-  std::memset(blocks_[0], 'k', kSize);
-  EXPECT_EQ(ca_switchable_reallocate(blocks_[0], 2 * kSize, 16).ptr, nullptr);
-  EXPECT_EQ(asked_, 1);
-  EXPECT_EQ(static_cast<char *>(blocks_[0])[kSize - 1], 'k');
-  EXPECT_EQ(Live(own_), blocks_.size());
+  ExpectARefusedResizeLeavesAll();
 }
 
 TEST_P(ExhaustedTest, NorByAParentThatIsResetWhileItIsParked) {
@@ -205,12 +210,7 @@ TEST_P(ExhaustedTest, NorByAParentThatIsResetWhileItIsParked) {
     EXPECT_EQ(ca_context_swap_in(self->own_), CA_CONTEXT_DONE) << "let go of again";
     return false;
   });
-  asked_for_ = 2 * kSize;
-  std::memset(blocks_[0], 'k', kSize);
-  EXPECT_EQ(ca_switchable_reallocate(blocks_[0], 2 * kSize, 16).ptr, nullptr);
-  EXPECT_EQ(asked_, 1);
-  EXPECT_EQ(static_cast<char *>(blocks_[0])[kSize - 1], 'k');
-  EXPECT_EQ(Live(own_), blocks_.size());
+  ExpectARefusedResizeLeavesAll();
   ca_context_swap_out();
   EXPECT_EQ(ca_context_reset(other_), CA_CONTEXT_DONE) << "as before";
   EXPECT_EQ(Live(own_), 0U);

@@ -138,9 +138,9 @@ static ca_block grow(trees *self, uint32_t number, uint32_t granules, size_t new
   const uint32_t wanted = granules_of(new_size);
   const uint32_t end = number + granules;
   if (wanted > granules && !runs_take_at(self, end, number + wanted)) {
-    /* Who may move asks for a new block next, and gets it; of an alignment, that isn't certain. */
+    /* Who may move asks for a new block next, and gets it. */
     const bool asks_again =
-        move != CA_MOVE_NEVER && align <= GRANULE && runs_could_take(self, wanted);
+        move != CA_MOVE_NEVER && runs_could_take(self, wanted, align < GRANULE ? GRANULE : align);
     if (asks_again || !ca_multiple_binary_search_tree_fold(self) ||
         !runs_take_at(self, end, number + wanted)) {
       return ca_block_none();

@@ -28,8 +28,8 @@
  *             of two for which there is room.
  * Errors      none iff no run of free granules, after merging, can hold the block. Grow: also iff
  *             the granules behind the block are not free; those of a block that waits in a list are
- *             not, unless the block must not move (CA_MOVE_NEVER), its alignment is above 16, or a
- *             request of the new size would have been refused without them.
+ *             not, unless the block must not move (CA_MOVE_NEVER), or a request of the new size
+ *             and the alignment might have been refused without them.
  * Misuse      sizes recorded: a double free, an interior or wild pointer and a wrong size are each
  *             reported by name, in every build; sizes forgotten: unseen.
  * Limits      a region of up to 32 GiB, marks included: of a larger one only that much is used.

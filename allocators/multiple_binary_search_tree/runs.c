@@ -197,8 +197,11 @@ static uint32_t take_from_top(trees *self, uint32_t length, size_t align) {
   return at;
 }
 
+/* A run of so many granules has a place for any block of the length and the alignment. */
+static size_t padded_for(uint32_t length, size_t align) { return length + (align / GRANULE - 1); }
+
 uint32_t runs_take(trees *self, uint32_t length, size_t align) {
-  const size_t padded = length + (align / GRANULE - 1);
+  const size_t padded = padded_for(length, align);
   const uint32_t run = padded < self->end ? find(self, (uint32_t)padded) : 0;
   if (run == 0) {
     return take_from_top(self, length, align);
@@ -208,8 +211,10 @@ uint32_t runs_take(trees *self, uint32_t length, size_t align) {
   return at;
 }
 
-bool runs_could_take(const trees *self, uint32_t length) {
-  return self->end - self->top >= length || find(self, length) != 0;
+bool runs_could_take(const trees *self, uint32_t length, size_t align) {
+  const size_t padded = padded_for(length, align);
+  return self->end - self->top >= padded ||
+         (padded < self->end && find(self, (uint32_t)padded) != 0);
 }
 
 uint32_t runs_take_any(trees *self, uint32_t length, size_t align) {

@@ -103,8 +103,8 @@ void runs_give(trees *self, uint32_t begin, uint32_t end);
 /* Takes [begin, end) from the free granules that begin at `begin`; false if they don't reach. */
 bool runs_take_at(trees *self, uint32_t begin, uint32_t end);
 
-/* Whether runs_take() would find anything, for an alignment of GRANULE. */
-bool runs_could_take(const trees *self, uint32_t length);
+/* Whether runs_take() is certain to find something, wherever that lies. */
+bool runs_could_take(const trees *self, uint32_t length, size_t align);
 
 /* Whether marks and trees lie where their number of granules and the mode say, in the region that
  * was obtained. Reads no more than *self. */
