@@ -45,11 +45,10 @@ double NanosecondsPerCall(Pair pair) {
   return elapsed.count() / (2 * kPairs);
 }
 
-// What the quiet tenth of the turns took: others work on this machine too.
-inline double Quiet(std::vector<double> *values) {
-  const auto at = values->begin() + static_cast<std::ptrdiff_t>(values->size() / 10);
-  std::nth_element(values->begin(), at, values->end());
-  return *at;
+// What the fastest of the turns took: others work on this machine too, and never make one faster. (As in
+// J. Chen, J. Revels, "Robust benchmarking in noisy environments", 2016.)
+inline double Fastest(const std::vector<double> &values) {
+  return *std::min_element(values.begin(), values.end());
 }
 
 // An indirect call that does nothing: by how many of these something costs, it can be told on
@@ -73,7 +72,7 @@ void ReportAddedCost(benchmark::State &state, Direct direct, Through through) {
       EmptyCall();
     }));
   }
-  const double direct_ns = Quiet(&one), through_ns = Quiet(&other), empty_ns = Quiet(&empty);
+  const double direct_ns = Fastest(one), through_ns = Fastest(other), empty_ns = Fastest(empty);
   state.counters["direct_ns"] = direct_ns;
   state.counters["through_ns"] = through_ns;
   state.counters["added_ns"] = through_ns - direct_ns;
