@@ -1,6 +1,6 @@
 #include "adaptors/fallback/fallback.h"
 
-static __attribute__((noinline)) ca_block ask_second(ca_pair *pair, size_t size, size_t align) {
+static inline ca_block ask_second(ca_pair *pair, size_t size, size_t align) {
   return ca_pair_allocate_from(pair, pair->second, size, align);
 }
 
@@ -10,14 +10,16 @@ CA_COLD static ca_block ask_checking(ca_pair *pair, size_t size, size_t align) {
   return ca_block_is_none(block) ? ask_second(pair, size, align) : block;
 }
 
-/* Whatever isn't the usual case is a tail call, so that this needs the smallest stack frame. */
 static ca_block op_allocate(ca_allocator *base, size_t size, size_t align) {
   ca_pair *const pair = (ca_pair *)base;
   if (CA_UNLIKELY(pair->first == pair->claimable)) {
     return ask_checking(pair, size, align);
   }
   const ca_block block = ca_allocate(pair->first, size, align);
-  return CA_UNLIKELY(ca_block_is_none(block)) ? ask_second(pair, size, align) : block;
+  if (ca_block_is_none(block)) {
+    return ask_second(pair, size, align);
+  }
+  return block;
 }
 
 static const ca_pair_tables tables = CA_PAIR_TABLES("fallback", op_allocate, ca_pair_grow);
