@@ -101,8 +101,8 @@ ca_allocator *Failing(Adaptors *all, ca_allocator *inner) {
 }
 
 ca_allocator *Logging(Adaptors *all, ca_allocator *inner) {
-  EXPECT_TRUE(
-      ca_logging_init(&all->logging, inner, fileno(all->file), all->table, sizeof all->table, 0));
+  EXPECT_TRUE(ca_logging_init_alone(&all->logging, inner, fileno(all->file), all->table,
+                                    sizeof all->table, 0));
   return ca_logging_allocator(&all->logging);
 }
 

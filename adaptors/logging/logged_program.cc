@@ -59,8 +59,7 @@ int main(int argc, char **argv) {
   ca_logging logging;
   const bool begun = ca_logging_init(&logging, ca_multiple_binary_search_tree_allocator(&trees),
                                      file, table.data(), table.size(), 0);
-  const bool worked =
-      begun && ca_logging_start_writer(&logging) == 0 && Work(ca_logging_allocator(&logging));
+  const bool worked = begun && Work(ca_logging_allocator(&logging));
   const bool written = ca_logging_finish(&logging);
   std::printf("%llu events\n", static_cast<unsigned long long>(logging.events.header.events));
   ca_multiple_binary_search_tree_destroy(&trees);

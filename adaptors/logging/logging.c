@@ -390,8 +390,8 @@ static bool can_be_placed_in(int file) {
   return file >= 0 && (flags < 0 || (flags & O_APPEND) == 0);
 }
 
-bool ca_logging_init(ca_logging *self, ca_allocator *inner, int file, void *memory, size_t size,
-                     size_t buffer) {
+bool ca_logging_init_alone(ca_logging *self, ca_allocator *inner, int file, void *memory,
+                           size_t size, size_t buffer) {
   *self = (ca_logging){.file = file,
                        .failed = !can_be_placed_in(file),
                        .turn = PTHREAD_MUTEX_INITIALIZER,
@@ -411,6 +411,15 @@ bool ca_logging_init(ca_logging *self, ca_allocator *inner, int file, void *memo
     end_logging(self);
   }
   return enough;
+}
+
+bool ca_logging_init(ca_logging *self, ca_allocator *inner, int file, void *memory, size_t size,
+                     size_t buffer) {
+  if (!ca_logging_init_alone(self, inner, file, memory, size, buffer)) {
+    return false;
+  }
+  (void)ca_logging_start_writer(self); /* If it can't be: as alone. */
+  return true;
 }
 
 void ca_logging_set_thread(ca_logging *self, uint16_t thread) {

@@ -2,10 +2,10 @@
  *
  * Idea        a program's calls, recorded in order, can be replayed over any allocator. A call only
  *             puts down pointer and size, as one word, in a buffer, a ring of pieces. What has been
- *             put down is turned into events (logging_events.h) and written by whoever comes first:
- *             a thread for that, which ca_logging_start_writer() starts, a flush, or, where neither
- *             came in time, the call that finds no room. Nothing is put into the blocks, and the
- *             calls reach the inner allocator as they came.
+ *             put down is turned into events (logging_events.h) and written by a thread of the
+ *             adaptor's own, which ca_logging_init() starts, or by a flush, or, where neither came in
+ *             time, by the call that finds no room. Nothing is put into the blocks, and the calls
+ *             reach the inner allocator as they came.
  * Format      a header of 64 bytes: "CATRACE1", then as u64 the events, the numbers used + 1, the
  *             highest sum of live sizes, the sum of all sizes, the most blocks live at once, the
  *             threads, and 0. Then 16 bytes for each event: u8 op (0 allocate, 2 the same at an
@@ -16,9 +16,9 @@
  *             at the end of each piece, which at times wakes the thread. To turn one call into an
  *             event and write that takes several times as long, expected O(1): logging_bench tells
  *             both. A call that finds no room does so for up to 16384 calls, or waits while another
- *             thread does. So that none has to: start the thread, which keeps up if calls come
- *             slower than it writes, with a buffer for the bursts (1 MiB in the benchmark); or
- *             flush before the moments that matter. full_waits tells how many calls had to.
+ *             thread does. None has to where the thread keeps up, as it does if calls come slower
+ *             than it writes, with a buffer for the bursts (1 MiB in the benchmark); without the
+ *             thread, if you flush before the moments that matter. full_waits tells how many had to.
  *             A call takes 8 bytes of the buffer, a resize 24; up to 24 takes what is rare: an
  *             allocation of 2 MiB or more, an alignment above 16, and an address that isn't a
  *             multiple of 16 below 2^47.
@@ -33,8 +33,8 @@
  *             *self, and every ca_logging_write() must have returned.
  * Threads     as the inner allocator's, but one call at a time; below adaptors/locked the order is
  *             that of the lock. Only ca_logging_write() may be called by any thread at any time
- *             between init and the end of *self; the thread of ca_logging_start_writer() does nothing
- *             else, and takes no signals. Not for signal handlers; after a fork() the child
+ *             between init and the end of *self; the adaptor's own thread does nothing else, and
+ *             takes no signals. Not for signal handlers; after a fork() the child
  *             must not use it: both would write the same file.
  */
 #ifndef CONTEXT_ALLOCATOR_ADAPTORS_LOGGING_LOGGING_H_
@@ -102,23 +102,30 @@ typedef struct ca_logging {
  * memory about `buffer` are the buffer (0: an eighth, at most 1 MiB; less than
  * CA_LOGGING_BUFFER_MIN: as much as that), the rest is the table: for a million live blocks give it
  * 40 MiB. Two thirds of the buffer or more hold calls; in the rest a piece's events are made.
+ * Starts the thread that writes, where pthread_create() lets it, which takes some memory of libc's
+ * malloc: so finish must be called before *self or its memory ends. Where it doesn't,
+ * self->has_writer is false, and the calls write.
  * Returns false if size is too small, or buffer leaves less than half of CA_LOGGING_MEMORY_MIN:
  * calls then pass through without being logged. */
 bool ca_logging_init(ca_logging *self, ca_allocator *inner, int file, void *memory, size_t size,
                      size_t buffer);
 
+/* The same without the thread: for a program that can't have one, or has one that writes. */
+bool ca_logging_init_alone(ca_logging *self, ca_allocator *inner, int file, void *memory,
+                           size_t size, size_t buffer);
+
 /* Names the thread that makes the calls from now on; 0 at first. Counts as a call
  * where it is another than before. */
 void ca_logging_set_thread(ca_logging *self, uint16_t thread);
 
-/* Starts a thread that writes what is complete, until finish ends it: it looks again in the time in
+/* Starts the thread that writes what is complete, until finish ends it: it looks again in the time in
  * which a piece is filled, and sleeps where that is beyond 10 ms. From then on finish must be called
  * before *self or its memory ends. Returns 0, or an errno value, and nothing has changed then: EINVAL
- * if logging has ended or never began, EALREADY if there is such a thread, or as pthread_create(),
- * which takes some memory of libc's malloc. */
+ * if logging has ended or never began, EALREADY if there is such a thread, as after
+ * ca_logging_init(), or as pthread_create(). */
 int ca_logging_start_writer(ca_logging *self);
 
-/* For a thread of your own instead. Writes a piece of the buffer that is complete: a sixth of it,
+/* For a thread of your own. Writes a piece of the buffer that is complete: a sixth of it,
  * at most 16384 calls. Returns whether there was one: a thread that calls this in a loop may sleep
  * when there wasn't, for as long as the calls take to fill a third of the buffer. Harmless after
  * finish, and of the all-zero value. */

@@ -11,7 +11,8 @@ namespace ca_testing {
 template <typename Inner>
 struct Logging : AdaptorFixture<Inner> {
   Logging() {
-    EXPECT_TRUE(ca_logging_init(&adaptor, this->inner.get(), fileno(file), table, sizeof table, 0));
+    EXPECT_TRUE(
+        ca_logging_init_alone(&adaptor, this->inner.get(), fileno(file), table, sizeof table, 0));
   }
   ~Logging() {
     EXPECT_TRUE(ca_logging_finish(&adaptor));

@@ -52,8 +52,8 @@ class LoggingTest : public testing::Test {
     ca_bump_destroy(&bump_);
   }
   void Init(std::size_t size, std::size_t buffer = 0) {
-    EXPECT_TRUE(
-        ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), table_, size, buffer));
+    EXPECT_TRUE(ca_logging_init_alone(&logging_, ca_bump_allocator(&bump_), fileno(file_), table_,
+                                      size, buffer));
   }
   ca_allocator *allocator() { return ca_logging_allocator(&logging_); }
   ca_block Allocate(std::size_t size, std::size_t align = 16) {
@@ -250,7 +250,7 @@ TEST_F(LoggingTest, EveryKindOfCallFindsRoomInAFullBuffer) {
 
 TEST_F(LoggingTest, SizesBeyondFourGigabytesAreWrittenAsTheLargest) {
   AnySize any;
-  ASSERT_TRUE(ca_logging_init(&logging_, &any.base, fileno(file_), table_, sizeof table_, 0));
+  ASSERT_TRUE(ca_logging_init_alone(&logging_, &any.base, fileno(file_), table_, sizeof table_, 0));
   Allocate(std::size_t{5} << 32);
   ca_logging_flush(&logging_);
   EXPECT_EQ(Events()[0].size, UINT32_MAX);
@@ -263,7 +263,7 @@ TEST_F(LoggingTest, EveryPointerSizeAndAlignmentIsWritten) {
   const std::size_t sizes[] = {1, 2, 2097150, 2097151, 2097152, UINT32_MAX, SIZE_MAX};
   for (const std::size_t buffer : {128, 0}) {
     ASSERT_TRUE(
-        ca_logging_init(&logging_, &any.base, fileno(file_), table_, sizeof table_, buffer));
+        ca_logging_init_alone(&logging_, &any.base, fileno(file_), table_, sizeof table_, buffer));
     std::size_t at = 0;
     unsigned id = 0;
     for (const std::uintptr_t pointer : pointers) {
@@ -303,7 +303,7 @@ TEST_F(LoggingTest, AUsualCallTakesOneRecord) {
   ca_deallocate(allocator(), other.ptr, 100, 16);
   EXPECT_EQ(logging_.next, begin + 2);
   AnySize any;
-  ASSERT_TRUE(ca_logging_init(&logging_, &any.base, fileno(file_), table_, sizeof table_, 0));
+  ASSERT_TRUE(ca_logging_init_alone(&logging_, &any.base, fileno(file_), table_, sizeof table_, 0));
   for (const std::size_t size : {1, 2097150}) {
     const ca_logging_record *const next = logging_.next;
     Allocate(size);
@@ -328,7 +328,8 @@ struct Ending {
 TEST_F(LoggingTest, ACallDuringWhichLoggingEndsIsLeftOut) {
   Ending ending;
   ending.logging = &logging_;
-  ASSERT_TRUE(ca_logging_init(&logging_, &ending.base, fileno(file_), table_, sizeof table_, 0));
+  ASSERT_TRUE(
+      ca_logging_init_alone(&logging_, &ending.base, fileno(file_), table_, sizeof table_, 0));
   EXPECT_EQ(Allocate(10).ptr, ending.block);
   EXPECT_EQ(Header().events, 0U);
 }
@@ -448,8 +449,8 @@ TEST_F(LoggingTest, WithoutAChoiceAnEighthIsTheBuffer) {
 
 TEST_F(LoggingTest, ALargeBufferIsWrittenInParts) {
   std::vector<char> memory(16 << 20);
-  ASSERT_TRUE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), memory.data(),
-                              memory.size(), 0));
+  ASSERT_TRUE(ca_logging_init_alone(&logging_, ca_bump_allocator(&bump_), fileno(file_),
+                                    memory.data(), memory.size(), 0));
   EXPECT_EQ(logging_.piece_size, 16384U);
   EXPECT_EQ(logging_.pieces, 6U) << "never more than 1 MiB without being told";
   for (int i = 0; i < 3 * 8192; ++i) {
@@ -468,15 +469,15 @@ TEST_F(LoggingTest, ALargeBufferIsWrittenInParts) {
 
 TEST_F(LoggingTest, ABufferThatLeavesNoTableMeansNoLogging) {
   alignas(16) char memory[2048];
-  EXPECT_TRUE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), memory,
-                              sizeof memory, sizeof memory - 512));
-  EXPECT_FALSE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), memory,
-                               sizeof memory, sizeof memory - 511));
-  EXPECT_FALSE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), memory,
-                               sizeof memory, SIZE_MAX));
+  EXPECT_TRUE(ca_logging_init_alone(&logging_, ca_bump_allocator(&bump_), fileno(file_), memory,
+                                    sizeof memory, sizeof memory - 512));
+  EXPECT_FALSE(ca_logging_init_alone(&logging_, ca_bump_allocator(&bump_), fileno(file_), memory,
+                                     sizeof memory, sizeof memory - 511));
+  EXPECT_FALSE(ca_logging_init_alone(&logging_, ca_bump_allocator(&bump_), fileno(file_), memory,
+                                     sizeof memory, SIZE_MAX));
   EXPECT_FALSE(ca_block_is_none(Allocate(10)));
-  EXPECT_TRUE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), memory,
-                              sizeof memory, 1))
+  EXPECT_TRUE(ca_logging_init_alone(&logging_, ca_bump_allocator(&bump_), fileno(file_), memory,
+                                    sizeof memory, 1))
       << "as much as it needs";
 }
 
@@ -520,7 +521,7 @@ TEST_F(LoggingTest, AResetEndsEveryBlock) {
 TEST_F(LoggingTest, AResetEndsABlockWhereverTheTableHasIt) {
   AnySize any;
   ASSERT_TRUE(
-      ca_logging_init(&logging_, &any.base, fileno(file_), table_, CA_LOGGING_MEMORY_MIN, 0));
+      ca_logging_init_alone(&logging_, &any.base, fileno(file_), table_, CA_LOGGING_MEMORY_MIN, 0));
   const auto entry_of = [this](std::uint64_t ptr) {  // As place_of() of logging_events.c has it.
     return ca_logging_key(reinterpret_cast<void *>(ptr)) * UINT64_C(0x4F1BBCDCBFB) >>
            logging_.events.shift;
@@ -639,9 +640,45 @@ TEST_F(LoggingTest, ItsWriterIsStartedOnceAndOnlyWhileLogging) {
   EXPECT_EQ(ca_logging_start_writer(&logging_), 0) << "and again after another init";
 }
 
+TEST_F(LoggingTest, InitStartsItsWriter) {
+  EXPECT_TRUE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), table_,
+                              sizeof table_, 1024));
+  EXPECT_TRUE(logging_.has_writer);
+  EXPECT_EQ(ca_logging_start_writer(&logging_), EALREADY);
+  Model(1, 10);
+  while (__atomic_load_n(&logging_.written, __ATOMIC_ACQUIRE) < logging_.filled) {
+    std::this_thread::yield();
+  }
+  EXPECT_TRUE(ca_logging_finish(&logging_));
+  EXPECT_FALSE(logging_.has_writer);
+  ExpectWhole();
+  EXPECT_FALSE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), table_,
+                               CA_LOGGING_MEMORY_MIN - 1, 0));
+  EXPECT_FALSE(logging_.has_writer);
+}
+
+TEST_F(LoggingTest, WhereNoThreadCanBeStartedTheCallsWrite) {
+  pthread_attr_t before, endless;
+  ASSERT_EQ(pthread_getattr_default_np(&before), 0);
+  pthread_attr_init(&endless);
+  ASSERT_EQ(pthread_attr_setstacksize(&endless, std::size_t{1} << 60), 0);
+  ASSERT_EQ(pthread_setattr_default_np(&endless), 0);
+  errno = 0;
+  EXPECT_TRUE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), table_,
+                              sizeof table_, 128));
+  ASSERT_EQ(pthread_setattr_default_np(&before), 0);
+  pthread_attr_destroy(&endless);
+  pthread_attr_destroy(&before);
+  EXPECT_FALSE(logging_.has_writer);
+  Model(1, 10);
+  EXPECT_GT(logging_.full_waits, 0U);
+  EXPECT_TRUE(ca_logging_finish(&logging_));
+  ExpectWhole();
+}
+
 TEST_F(LoggingTest, ItsWriterEndsAlsoWhereTheFileCannotBeWritten) {
-  ASSERT_TRUE(
-      ca_logging_init(&logging_, ca_bump_allocator(&bump_), 1 << 20, table_, sizeof table_, 128));
+  ASSERT_TRUE(ca_logging_init_alone(&logging_, ca_bump_allocator(&bump_), 1 << 20, table_,
+                                    sizeof table_, 128));
   ASSERT_EQ(ca_logging_start_writer(&logging_), 0);
   for (int i = 0; i < 1000; ++i) ca_deallocate(allocator(), Allocate(1).ptr, 1, 16);
   EXPECT_FALSE(ca_logging_finish(&logging_));
@@ -661,8 +698,8 @@ TEST_F(LoggingTest, ItsWriterTakesNoSignals) {
 }
 
 TEST_F(LoggingTest, AFileThatCannotBeWrittenEndsLoggingAndNothingElse) {
-  ASSERT_TRUE(
-      ca_logging_init(&logging_, ca_bump_allocator(&bump_), 1 << 20, table_, sizeof table_, 0));
+  ASSERT_TRUE(ca_logging_init_alone(&logging_, ca_bump_allocator(&bump_), 1 << 20, table_,
+                                    sizeof table_, 0));
   errno = 4321;
   const ca_block block = Allocate(10);
   EXPECT_FALSE(ca_logging_flush(&logging_));
@@ -674,8 +711,8 @@ TEST_F(LoggingTest, AFileThatCannotBeWrittenEndsLoggingAndNothingElse) {
 
 // Whoever finds it out.
 TEST_F(LoggingTest, AWriteOfAnotherThreadThatFailsEndsLoggingAtTheNextPiece) {
-  ASSERT_TRUE(
-      ca_logging_init(&logging_, ca_bump_allocator(&bump_), 1 << 20, table_, sizeof table_, 128));
+  ASSERT_TRUE(ca_logging_init_alone(&logging_, ca_bump_allocator(&bump_), 1 << 20, table_,
+                                    sizeof table_, 128));
   for (std::size_t i = 0; i <= logging_.piece_size; ++i) Allocate(1);
   ca_logging_write(&logging_);
   EXPECT_NE(logging_.next, nullptr);
@@ -693,8 +730,8 @@ TEST_F(LoggingTest, WhatIsNoFileOrOnlyAppendsCannotBeWritten) {
   ASSERT_EQ(fcntl(appending, F_SETFL, O_APPEND), 0);
   for (const int file : {-1, appending}) {
     errno = 4321;
-    ASSERT_TRUE(
-        ca_logging_init(&logging_, ca_bump_allocator(&bump_), file, table_, sizeof table_, 0));
+    ASSERT_TRUE(ca_logging_init_alone(&logging_, ca_bump_allocator(&bump_), file, table_,
+                                      sizeof table_, 0));
     EXPECT_EQ(errno, 4321);
     EXPECT_EQ(ca_logging_start_writer(&logging_), EINVAL);
     EXPECT_FALSE(ca_block_is_none(Allocate(10)));
@@ -721,8 +758,8 @@ void *CallCancelled(void *argument) {
 }
 
 TEST_F(LoggingTest, ACancelledThreadEndsWhereNothingIsLocked) {
-  ASSERT_TRUE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), table_,
-                              sizeof table_, 128));
+  ASSERT_TRUE(ca_logging_init_alone(&logging_, ca_bump_allocator(&bump_), fileno(file_), table_,
+                                    sizeof table_, 128));
   Cancelled cancelled = {allocator()};
   pthread_t thread;
   ASSERT_EQ(pthread_create(&thread, nullptr, CallCancelled, &cancelled), 0);
@@ -737,8 +774,8 @@ TEST_F(LoggingTest, ACancelledThreadEndsWhereNothingIsLocked) {
 
 TEST_F(LoggingTest, NothingIsWrittenAfterAFailure) {
   const int file = dup(fileno(file_));
-  ASSERT_TRUE(
-      ca_logging_init(&logging_, ca_bump_allocator(&bump_), file, table_, sizeof table_, 128));
+  ASSERT_TRUE(ca_logging_init_alone(&logging_, ca_bump_allocator(&bump_), file, table_,
+                                    sizeof table_, 128));
   close(file);
   for (std::size_t i = 0; i <= logging_.piece_size; ++i) Allocate(1);
   EXPECT_TRUE(ca_logging_write(&logging_)) << "there was something to write";
@@ -756,13 +793,13 @@ TEST(LoggingLifeTest, TheAllZeroValueMayBeFinished) {
 }
 
 TEST_F(LoggingTest, TooLittleMemoryMeansNoLogging) {
-  EXPECT_FALSE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), table_,
-                               CA_LOGGING_MEMORY_MIN - 1, 0));
+  EXPECT_FALSE(ca_logging_init_alone(&logging_, ca_bump_allocator(&bump_), fileno(file_), table_,
+                                     CA_LOGGING_MEMORY_MIN - 1, 0));
   const ca_block block = Allocate(10);
   EXPECT_TRUE(allocator()->ops->check(allocator()));
   ca_deallocate(allocator(), block.ptr, 10, 16);
-  EXPECT_TRUE(ca_logging_init(&logging_, ca_bump_allocator(&bump_), fileno(file_), table_ + 1,
-                              CA_LOGGING_MEMORY_MIN, 0));
+  EXPECT_TRUE(ca_logging_init_alone(&logging_, ca_bump_allocator(&bump_), fileno(file_), table_ + 1,
+                                    CA_LOGGING_MEMORY_MIN, 0));
   Allocate(10);
 }
 

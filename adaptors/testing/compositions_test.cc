@@ -128,7 +128,7 @@ class Redzone : public Layer {
 class Logging : public Layer {
  public:
   explicit Logging(ca_allocator *inner) {
-    EXPECT_TRUE(ca_logging_init(&it_, inner, fileno(file_), memory_, sizeof memory_, 128));
+    EXPECT_TRUE(ca_logging_init_alone(&it_, inner, fileno(file_), memory_, sizeof memory_, 128));
   }
   ~Logging() override {
     EXPECT_TRUE(ca_logging_finish(&it_));
