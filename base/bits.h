@@ -60,9 +60,9 @@ static inline unsigned ca_bits_run_at_bottom(uint64_t word) {
 /* Set bits from bit 63 downwards: 0 to 64. */
 static inline unsigned ca_bits_run_at_top(uint64_t word) { return ca_bits_leading_zeros(~word); }
 
-/* Whether there is at most one run of set bits: what is added to its lowest bit carries it away. */
-static inline bool ca_bits_is_one_run(uint64_t word) {
-  return (word & (word + (word & (0 - word)))) == 0;
+/* The word without its lowest run of set bits: what is added to its lowest bit carries it away. */
+static inline uint64_t ca_bits_without_lowest_run(uint64_t word) {
+  return word & (word + (word & (0 - word)));
 }
 
 /* The length of the run of set bits that contains bit `at`, which is set. at: 0 to 63. */
@@ -120,6 +120,19 @@ static inline unsigned ca_bits_longest_run(uint64_t word, unsigned *at) {
   ca_bits_lengthen(&found, &length, word, 1);
   *at = ca_bits_lowest(found);
   return length + (~word == 0 ? 1U : 0U);
+}
+
+/* The same of a word without a run of more than 7: a shorter way. */
+static inline unsigned ca_bits_longest_short_run(uint64_t word, unsigned *at) {
+  const uint64_t of2 = word & (word >> 1);
+  const uint64_t of4 = of2 & (of2 >> 2);
+  const uint64_t any4 = (of4 | (0 - of4)) >> 63;
+  uint64_t found = of4 | (any4 - 1);
+  unsigned length = (unsigned)any4 * 4;
+  ca_bits_lengthen(&found, &length, of2, 2);
+  ca_bits_lengthen(&found, &length, word, 1);
+  *at = ca_bits_lowest(found);
+  return length;
 }
 
 #ifdef __cplusplus

@@ -120,11 +120,22 @@ TEST(BitsTest, MeasuresRunsAtBothEndsAndAroundABit) {
   }
 }
 
-TEST(BitsTest, KnowsWhetherThereIsMoreThanOneRun) {
+TEST(BitsTest, TakesTheLowestRunAway) {
   for (const std::uint64_t word : Words()) {
-    unsigned runs = 0;
-    for (unsigned at = 0; at < 64; ++at) runs += Bit(word, at) && (at == 0 || !Bit(word, at - 1));
-    ASSERT_EQ(ca_bits_is_one_run(word), runs <= 1) << std::hex << word;
+    unsigned at = 0;
+    while (at < 64 && !Bit(word, at)) ++at;
+    while (at < 64 && Bit(word, at)) ++at;
+    const std::uint64_t rest = at == 64 ? 0 : word >> at << at;
+    ASSERT_EQ(ca_bits_without_lowest_run(word), rest) << std::hex << word;
+  }
+}
+
+TEST(BitsTest, FindsTheLongestOfShortRuns) {
+  for (std::uint64_t word : Words()) {
+    for (unsigned at = 7; at < 64; at += 8) word &= ~(std::uint64_t{1} << at);
+    unsigned found = 99, right = 99;
+    ASSERT_EQ(ca_bits_longest_short_run(word, &found), ca_bits_longest_run(word, &right));
+    ASSERT_EQ(found, right) << std::hex << word;
   }
 }
 

@@ -39,23 +39,30 @@ static inline uint64_t bits_behind(const ca_free_map *self, size_t word) {
   return unless_out(self, word + 1, self->words[word + 1]);
 }
 
-/* ca_bits_longest_run(), which is a long way. Most words of a map with long runs have one or none;
- * in one of scattered blocks nearly none is so. Both are guessed well, and the guess saves the way.
- * Always inline, as its callers: out of line they cost an allocation 2 ns. */
-static inline __attribute__((always_inline)) unsigned longest_run(uint64_t bits, unsigned *place) {
-  if (CA_LIKELY(ca_bits_is_one_run(bits))) {
-    *place = ca_bits_lowest(bits | UINT64_C(1) << 63);
-    return ca_bits_run_at_bottom(bits >> *place);
+/* ca_bits_longest_run() of bits of which no run is longer than `most`. That is a long way; most words
+ * of a map with long runs have one or two, and those of one of scattered blocks have only short ones.
+ * All is guessed well, and the guesses save the way. Always inline, as its callers: out of line they
+ * cost an allocation 2 ns. */
+static inline __attribute__((always_inline)) unsigned longest_run(uint64_t bits, unsigned most,
+                                                                  unsigned *place) {
+  const uint64_t others = ca_bits_without_lowest_run(bits);
+  if (CA_UNLIKELY(ca_bits_without_lowest_run(others) != 0)) {
+    return most < 8 ? ca_bits_longest_short_run(bits, place) : ca_bits_longest_run(bits, place);
   }
-  return ca_bits_longest_run(bits, place);
+  const unsigned first = ca_bits_lowest(bits | UINT64_C(1) << 63);
+  const unsigned second = ca_bits_lowest(others | UINT64_C(1) << 63);
+  const unsigned first_length = ca_bits_run_at_bottom(bits >> first);
+  const unsigned second_length = ca_bits_run_at_bottom(others >> second);
+  *place = second_length > first_length ? second : first;
+  return second_length > first_length ? second_length : first_length;
 }
 
 /* What the index has to say of a word with these bits, and those `behind` it in the next one: the
  * length of its longest run, and where that begins. One of more than 64 blocks, which goes on in
  * the next word, counts as 64. */
 static inline __attribute__((always_inline)) unsigned length_of(uint64_t bits, uint64_t behind,
-                                                                unsigned *place) {
-  const unsigned inside = longest_run(bits, place);
+                                                                unsigned most, unsigned *place) {
+  const unsigned inside = longest_run(bits, most, place);
   const unsigned at_top = ca_bits_run_at_top(bits);
   const unsigned reach = at_top + ca_bits_run_at_bottom(behind);
   const unsigned across = (reach < 64 ? reach : 64) & (0U - (unsigned)(bits >> 63));
@@ -64,78 +71,103 @@ static inline __attribute__((always_inline)) unsigned length_of(uint64_t bits, u
   return is_across ? across : inside;
 }
 
-static inline __attribute__((always_inline)) void settle_bits(ca_free_map *self, size_t word,
-                                                              uint64_t bits, uint64_t behind) {
-  unsigned place;
-  const unsigned length = length_of(bits, behind, &place);
-  ca_run_index_put(&self->index, word, length, place);
+/* Without the run at the bottom, if that goes on from the word before: it began there. */
+static inline uint64_t begun_within(uint64_t bits, uint64_t goes_on) {
+  return bits & (bits + goes_on);
+}
+
+/* Whether runs that begin before the word may reach into it: 1 or 0. */
+static inline uint64_t reaches(const ca_free_map *self, size_t word) {
+  const size_t before = word - (word > 0);
+  return unless_out(self, before, self->words[before]) >> 63 & (word > 0);
 }
 
 static void settle(ca_free_map *self, size_t word) {
   const uint64_t bits = unless_out(self, word, self->words[word]);
-  settle_bits(self, word, bits, bits_behind(self, word));
+  unsigned place;
+  const unsigned length =
+      length_of(begun_within(bits, reaches(self, word)), bits_behind(self, word), 64, &place);
+  ca_run_index_put(&self->index, word, length, place);
 }
 
-/* Whether runs that begin in the word before may reach into this one. */
-static inline bool reaches(const ca_free_map *self, size_t word) {
-  return self->words[word - (word > 0)] >> 63 & (word > 0);
-}
-
-/* When the lowest bits of the word have changed. */
-static inline void settle_before(ca_free_map *self, size_t word) {
-  if (reaches(self, word)) {
-    settle(self, word - 1);
-  }
-}
-
-static void settle_range(ca_free_map *self, size_t first, size_t length) {
-  const size_t last_word = (first + length - 1) / 64;
-  for (size_t word = first / 64; word <= last_word; word++) {
+/* The words from `first` to `last`, some of whose bits have changed, and their neighbours: runs of
+ * the one before may reach into them, and theirs into the one behind. */
+static void settle_range(ca_free_map *self, size_t first, size_t last) {
+  for (size_t word = first; word <= last; word++) {
     settle(self, word);
   }
-  settle_before(self, first / 64);
+  if (reaches(self, first)) {
+    settle(self, first - 1);
+  }
+  if (bits_behind(self, last) & 1) {
+    settle(self, last + 1);
+  }
 }
 
-/* The blocks [first, first + length) of a word that the index has forgotten, up to 64, which may
- * reach into the next one. Nobody could foretell whether they do, or whether the word before has to
- * do with them. So the word itself is settled first, from what is at hand, and what those guesses
- * need is read before: a wrong one then costs little more than the other word's own time. */
-static inline __attribute__((always_inline)) void take_short(ca_free_map *self, size_t word,
-                                                             unsigned first, unsigned length) {
-  const uint64_t run = UINT64_MAX >> (64 - length);
+/* Where `length` blocks begin in the run that the index has for the word: at its end, so that what is
+ * left begins in the same word as before; but at the beginning of one that may go on, beyond the
+ * next word or among the unknown blocks. */
+static inline __attribute__((always_inline)) unsigned part_of(const ca_free_map *self, size_t word,
+                                                              unsigned longest, unsigned place,
+                                                              uint64_t behind, unsigned length) {
+  const unsigned end = longest < 64 ? place + longest : 64 + ca_bits_run_at_bottom(behind);
+  const bool may_go_on = (end == 128) | (word * 64 + end == self->known);
+  return may_go_on ? place : end - length;
+}
+
+/* Whether the run that the index has for the word begins in the `end` blocks at its bottom; without a
+ * branch. */
+static inline bool is_listed_below(const ca_free_map *self, size_t word, unsigned end) {
+  const unsigned has_one = ca_run_index_length(&self->index, word) != 0;
+  const unsigned is_below = ca_run_index_place(&self->index, word) < end;
+  return (has_one & is_below) != 0;
+}
+
+/* `length` blocks of the free run that the index had for the word, and has forgotten, `longest`
+ * blocks from `place` on; returns the first of them. They may lie in the word, in the next one, or
+ * in both; nobody could foretell where, so no branch depends on it. What the index says of the next
+ * word stays right, as the run began before it; but for one that is longer than the index can say,
+ * and where stale. */
+static inline __attribute__((always_inline)) size_t take_part(ca_free_map *self, size_t word,
+                                                              unsigned longest, unsigned place,
+                                                              unsigned length) {
   const uint64_t before = self->words[word];
-  const uint64_t after = before & ~(run << first);
   const uint64_t behind = bits_behind(self, word);
-  const uint64_t taken_below = ~before << 1 << (63 - first);
-  /* Seldom both at once, and so foretold more often than each alone. */
-  const bool is_continued = (taken_below | !reaches(self, word)) == 0;
+  const unsigned first = part_of(self, word, longest, place, behind, length);
+  const unsigned end = first + length;
+  const uint64_t run = UINT64_MAX >> (64 - length);
+  const uint64_t lower = run << (first & 63);
+  const uint64_t in_next = (uint64_t)0 - (first >> 6);
+  const uint64_t taken_behind = run >> 1 >> (~first & 63) | (lower & in_next);
+  const uint64_t goes_on = reaches(self, word);
+  const uint64_t after = before & ~(lower & ~in_next);
+  const bool leaves_more = (end >> 6 & behind >> (end & 63) & 1) != 0;
+  const bool was_listed =
+      is_listed_below(self, word + (end > 64), end & 63); /* The word's isn't. */
+  const bool is_continued = (~before << 1 << (63 - place) | (goes_on ^ 1)) == 0;
   self->words[word] = after;
-  unsigned place;
-  const unsigned left = length_of(unless_out(self, word, after), behind, &place);
-  ca_run_index_put_back(&self->index, word, left, place);
-  if (first + length > 64) {
-    const uint64_t taken = run >> (64 - first);
-    self->words[word + 1] &= ~taken;
-    settle_bits(self, word + 1, behind & ~taken, bits_behind(self, word + 1));
+  self->words[word + 1] &= ~taken_behind;
+  if (CA_UNLIKELY(leaves_more | was_listed)) {
+    settle(self, word + 1);
   }
   if (CA_UNLIKELY(is_continued)) {
     settle(self, word - 1);
   }
+  unsigned left_place;
+  const unsigned left =
+      length_of(begun_within(after, goes_on), behind & ~taken_behind, longest, &left_place);
+  ca_run_index_put_back(&self->index, word, left, left_place);
+  return word * 64 + first;
 }
 
 void ca_free_map_take(ca_free_map *self, size_t first, size_t length) {
-  if (length <= 64) {
-    ca_run_index_put(&self->index, first / 64, 0, 0);
-    take_short(self, first / 64, (unsigned)(first % 64), (unsigned)length);
-    return;
-  }
   ca_words_clear(self->words, first, length);
-  settle_range(self, first, length);
+  settle_range(self, first / 64, (first + length - 1) / 64);
 }
 
 void ca_free_map_give(ca_free_map *self, size_t first, size_t length) {
   ca_words_set(self->words, first, length);
-  settle_range(self, first, length);
+  settle_range(self, first / 64, (first + length - 1) / 64);
 }
 
 static inline size_t take_stale(ca_free_map *self) {
@@ -149,19 +181,18 @@ static bool settle_stale(ca_free_map *self) {
   if (word == CA_RUN_INDEX_NONE) {
     return false;
   }
-  settle(self, word);
-  settle_before(self, word);
+  settle_range(self, word, word);
   return true;
 }
 
 /* Writes down what is known of the next words: that all of their blocks are free. */
-static void know_words(ca_free_map *self, size_t words, unsigned length) {
+static void know_words(ca_free_map *self, size_t words) {
   const size_t first = self->index.known;
   const size_t end = first + words;
   const unsigned tail = (unsigned)((self->count - 1) % 64) + 1;
   memset(self->words + first, 0xFF, words * sizeof *self->words);
   self->words[end] = 0;
-  ca_run_index_extend(&self->index, words, length);
+  ca_run_index_extend(&self->index, words);
   self->known = end * 64;
   if (end == self->index.word_count) {
     self->words[end - 1] = ca_bits_low(tail);
@@ -171,9 +202,8 @@ static void know_words(ca_free_map *self, size_t words, unsigned length) {
 
 static void know_free(ca_free_map *self, size_t words) {
   const size_t first = self->index.known;
-  know_words(self, words, 64);
-  settle(self, self->index.known - 1);
-  settle_before(self, first);
+  know_words(self, words);
+  settle_range(self, first, first);
 }
 
 void ca_free_map_know(ca_free_map *self, size_t end) {
@@ -187,8 +217,7 @@ void ca_free_map_check_in(ca_free_map *self) {
   const size_t word = self->out;
   self->out = CA_FREE_MAP_NONE;
   if (word != CA_FREE_MAP_NONE && self->words[word] != 0) {
-    settle(self, word);
-    settle_before(self, word);
+    settle_range(self, word, word);
   }
 }
 
@@ -210,16 +239,28 @@ static size_t word_for_singles(ca_free_map *self) {
   if (self->index.known == self->index.word_count) {
     return CA_FREE_MAP_NONE;
   }
-  know_words(self, 1, 0);
+  know_words(self, 1);
   return self->index.known - 1;
+}
+
+/* So that no run reaches into the word, and what it cut off begins behind it: of a stale word that can
+ * wait. */
+static void cut_out(ca_free_map *self, size_t word) {
+  if (self->words[word] & reaches(self, word)) {
+    settle(self, word - 1);
+  }
+  if ((self->words[word] >> 63 & bits_behind(self, word)) &&
+      !ca_run_index_is_stale(&self->index, word + 1)) {
+    settle(self, word + 1);
+  }
 }
 
 size_t ca_free_map_check_out(ca_free_map *self) {
   ca_free_map_check_in(self);
   const size_t word = word_for_singles(self);
   self->out = word;
-  if (word != CA_FREE_MAP_NONE && (self->words[word] & 1)) {
-    settle_before(self, word);
+  if (word != CA_FREE_MAP_NONE) {
+    cut_out(self, word);
   }
   return word;
 }
@@ -246,13 +287,35 @@ static inline size_t find_within(const ca_free_map *self, size_t word, unsigned 
   return starts == 0 ? CA_FREE_MAP_NONE : word * 64 + ca_bits_lowest(starts);
 }
 
-/* Up to 64 blocks, within a word and the next one. */
+/* Where the set bits from `begin` on end, or the word that is out begins; at `end` at the latest. */
+static size_t end_of_run(const ca_free_map *self, size_t begin, size_t end) {
+  const size_t clear = ca_words_next_clear(self->words, ca_free_map_word_count(end), begin);
+  const bool is_cut = self->out > begin / 64 && self->out < ca_free_map_word_count(clear);
+  return is_cut ? self->out * 64 : clear;
+}
+
+/* The same behind the word, in the run that leaves it by the top. */
+static size_t find_behind(const ca_free_map *self, size_t word, size_t length,
+                          ca_free_map_places places) {
+  const size_t begin = word * 64 + 64;
+  const size_t first = begin + ((places.stride - begin - places.offset) & (places.stride - 1));
+  if (first > self->known || length > self->known - first) {
+    return CA_FREE_MAP_NONE;
+  }
+  const size_t end = end_of_run(self, begin - 1, first + length);
+  return end >= first + length ? first : CA_FREE_MAP_NONE;
+}
+
+/* Up to 64 blocks, in the words that have a run as long. */
 static size_t find_short(const ca_free_map *self, unsigned length, ca_free_map_places places) {
   for (unsigned longest = ca_run_index_fitting(&self->index, length); longest != 0;
        longest = longest == 64 ? 0 : ca_run_index_fitting(&self->index, longest + 1)) {
     size_t word = ca_run_index_next(&self->index, longest, 0);
     while (word != CA_RUN_INDEX_NONE) {
-      const size_t first = find_within(self, word, length, places_in(places, word));
+      size_t first = find_within(self, word, length, places_in(places, word));
+      if (first == CA_FREE_MAP_NONE) {
+        first = find_behind(self, word, length, places);
+      }
       if (first != CA_FREE_MAP_NONE) {
         return first;
       }
@@ -260,13 +323,6 @@ static size_t find_short(const ca_free_map *self, unsigned length, ca_free_map_p
     }
   }
   return CA_FREE_MAP_NONE;
-}
-
-/* Where the set bits from `begin` on end, or the word that is out begins; at `end` at the latest. */
-static size_t end_of_run(const ca_free_map *self, size_t begin, size_t end) {
-  const size_t clear = ca_words_next_clear(self->words, ca_free_map_word_count(end), begin);
-  const bool is_cut = self->out > begin / 64 && self->out < ca_free_map_word_count(clear);
-  return is_cut ? self->out * 64 : clear;
 }
 
 /* More than 64 blocks: such a run leaves its first word by the top, and that word's length is 64.
@@ -298,7 +354,8 @@ static inline size_t find_simple(const ca_free_map *self, unsigned length) {
   const size_t group = ca_run_index_first_group(&self->index, longest);
   __builtin_prefetch(self->words + group * CA_RUN_GROUP); /* While the word is being found. */
   const size_t word = ca_run_index_first_in(&self->index, group, longest);
-  return word * 64 + ca_run_index_place(&self->index, word);
+  return word * 64 + part_of(self, word, longest, ca_run_index_place(&self->index, word),
+                             bits_behind(self, word), length);
 }
 
 static size_t find_known(const ca_free_map *self, size_t length, ca_free_map_places places) {
@@ -354,8 +411,7 @@ size_t ca_free_map_take_known(ca_free_map *self, unsigned length) {
   __builtin_prefetch(self->words + group * CA_RUN_GROUP); /* While the word is being found. */
   unsigned place;
   const size_t word = ca_run_index_take_first_in(&self->index, group, longest, &place);
-  take_short(self, word, place, length);
-  return word * 64 + place;
+  return take_part(self, word, longest, place, length);
 }
 
 bool ca_free_map_all_free(const ca_free_map *self, size_t first, size_t length) {
@@ -376,18 +432,27 @@ size_t ca_free_map_count_free(const ca_free_map *self) {
   return count;
 }
 
-/* Whether what the index has for the word is there, and nothing longer, or it may not know. */
+static bool is_stale(const ca_free_map *self, size_t word) {
+  return word < self->index.known && ca_run_index_is_stale(&self->index, word);
+}
+
+/* Whether what the index has for the word is there, and begins there; and nothing longer does, or it
+ * may not know. */
 static bool length_holds(const ca_free_map *self, size_t word) {
-  const uint64_t bits = word == self->out ? 0 : self->words[word];
+  const uint64_t bits = unless_out(self, word, self->words[word]);
+  const uint64_t behind = bits_behind(self, word);
+  const uint64_t begun = bits & ~(bits << 1 | reaches(self, word));
   const unsigned said = ca_run_index_length(&self->index, word);
   const unsigned place = ca_run_index_place(&self->index, word);
-  const bool may_be_less =
-      word != self->out &&
-      (ca_run_index_is_stale(&self->index, word) ||
-       (word + 1 < self->index.known && ca_run_index_is_stale(&self->index, word + 1)));
-  const uint64_t behind = bits_behind(self, word);
-  return (said == 0 || ca_bits_run_starts(bits, behind, said) >> place & 1) &&
-         (said == 64 || may_be_less || ca_bits_run_starts(bits, behind, said + 1) == 0);
+  const uint64_t runs = said == 0 ? 0 : ca_bits_run_starts(bits, behind, said);
+  if (said != 0 && (runs >> place & 1) == 0) {
+    return false;
+  }
+  if (is_stale(self, word) || is_stale(self, word + 1) || (word > 0 && is_stale(self, word - 1))) {
+    return true;
+  }
+  return (said == 0 || (begun >> place & 1)) &&
+         (said == 64 || (ca_bits_run_starts(bits, behind, said + 1) & begun) == 0);
 }
 
 static bool lengths_hold(const ca_free_map *self) {

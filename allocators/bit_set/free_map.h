@@ -2,9 +2,11 @@
  * the index by which a free run of any length is found.
  *
  * Idea        words of 64 bits; for each word the length and the place of the longest free run that
- *             begins in it (it may end in the next word) are kept in a run index: so a run of up to
+ *             begins in it (it may end in another word) are kept in a run index: so a run of up to
  *             64 blocks is found, or found not to exist, without looking at words that can't hold it.
- *             Of a longer run it is known that its first word has length 64. Who gives single blocks
+ *             Of a longer run it is known that its first word has length 64. A run is known in one
+ *             word only, the one in which it begins: who takes the end of it, and all of it is one,
+ *             changes what is known of that word, and of no other. Who gives single blocks
  *             only marks their word as stale: its length is put right when a run is wanted that isn't
  *             found otherwise, or never. One word can be checked out: single blocks are taken from it
  *             by its bits alone. Words are written when they are first needed: reset costs nothing.
@@ -33,10 +35,10 @@ extern "C" {
  * Blocks from `known` on are free, and nothing is written about them. In the words that the index
  * knows a block's bit is set iff it is free, and bits from `count` on are 0; the word behind them
  * is 0, and so is the one behind the last word. `out` is the word checked out, known, or
- * CA_FREE_MAP_NONE. `put` is a stale word or CA_FREE_MAP_NONE. The index has for each word the
- * length and the place of a run of set bits that begins in it and ends in it or in the next one,
- * where the bits of `out` count as 0: of the longest one, cut to 64; or of a shorter one, if the
- * word or the next one is stale. */
+ * CA_FREE_MAP_NONE. `put` is a stale word or CA_FREE_MAP_NONE. A run is a sequence of set bits, where
+ * the bits of `out` count as 0. The index has for each word the length and the place of the longest
+ * run that begins in it and isn't the rest of one that begins before it, cut to 64; or, if the word,
+ * the one before or the next one is stale, of any run in it or in it and the next one, up to 64. */
 typedef struct ca_free_map {
   uint64_t *words; /* word_count and one more. */
   size_t known;
@@ -67,8 +69,9 @@ void ca_free_map_reset(ca_free_map *self);
 
 /* The first block of a free run of `length` blocks, or CA_FREE_MAP_NONE iff there is none; blocks of
  * the word checked out are not looked at. Of runs that serve it takes one in the words whose longest
- * run is shortest, in the lowest of these; if it may be anywhere and is of up to 64 blocks, where
- * that longest run begins. Requires length > 0. */
+ * run is shortest, in the lowest of these; if it may be anywhere and is of up to 64 blocks, the end
+ * of that longest run, or the beginning of one that goes on beyond the next word. Requires
+ * length > 0. */
 size_t ca_free_map_find(ca_free_map *self, size_t length, ca_free_map_places places);
 
 /* find() and take() of up to 64 blocks, but none also where find() would have had to look further

@@ -61,10 +61,12 @@ struct Index {
     ca_run_index_init(&index, storage.data(), words);
   }
   void Extend(std::size_t more, unsigned length) {
-    ca_run_index_extend(&index, more, length);
-    model.resize(model.size() + more, length);
+    const std::size_t known = model.size();
+    ca_run_index_extend(&index, more);
+    model.resize(known + more);
     places.resize(model.size());
     stale.resize(model.size());
+    for (std::size_t word = known; length > 0 && word < model.size(); ++word) Put(word, length);
   }
   void Reset() {
     ca_run_index_reset(&index);
@@ -428,8 +430,103 @@ TEST(FreeMapTest, TakesTheTightestWordAndKeepsLongRunsWhole) {
   ca_free_map_give(&map.map, 64 * 8 + 60, 8);  // Across two words.
   EXPECT_EQ(ca_free_map_find(&map.map, 8, kAnywhere), 64 * 8 + 60U);
   EXPECT_EQ(ca_free_map_find(&map.map, 9, kAnywhere), 64 * 3 + 5U);
-  EXPECT_EQ(ca_free_map_find(&map.map, 10, kAnywhere), 10U);
+  EXPECT_EQ(ca_free_map_find(&map.map, 10, kAnywhere), 40U) << "the end of it";
   EXPECT_EQ(ca_free_map_find(&map.map, 41, kAnywhere), CA_FREE_MAP_NONE);
+}
+
+// What the index says: of each word the longest of the runs that begin there.
+void ExpectListed(const Map &map, std::size_t word, unsigned length, unsigned place) {
+  EXPECT_EQ(ca_run_index_length(&map.map.index, word), length) << "word " << word;
+  if (length > 0) EXPECT_EQ(ca_run_index_place(&map.map.index, word), place) << "word " << word;
+}
+
+TEST(FreeMapTest, ARunIsKnownInTheWordInWhichItBegins) {
+  Map map(64 * 6);
+  ca_free_map_know(&map.map, 64 * 6);
+  ExpectListed(map, 0, 64, 0);
+  for (std::size_t word = 1; word < 6; ++word) ExpectListed(map, word, 0, 0);
+  ca_free_map_take(&map.map, 0, 64 * 6);
+  ca_free_map_give(&map.map, 50, 30);
+  ExpectListed(map, 0, 30, 50);
+  ExpectListed(map, 1, 0, 0);
+  EXPECT_EQ(ca_free_map_take_known(&map.map, 10), 70U);
+  ExpectListed(map, 0, 20, 50);
+  EXPECT_EQ(ca_free_map_take_known(&map.map, 4), 66U);
+  EXPECT_EQ(ca_free_map_take_known(&map.map, 8), 58U);
+  ExpectListed(map, 0, 8, 50);
+  EXPECT_EQ(ca_free_map_take_known(&map.map, 8), 50U);
+  ExpectListed(map, 0, 0, 0);
+  EXPECT_TRUE(ca_free_map_check(&map.map));
+}
+
+TEST(FreeMapTest, WhatMayGoOnIsTakenFromItsBeginning) {
+  Map map(64 * 6);
+  ca_free_map_know(&map.map, 64 * 5);
+  ca_free_map_take(&map.map, 0, 64 * 5);
+  ca_free_map_give(&map.map, 50, 200);
+  EXPECT_EQ(ca_free_map_take_known(&map.map, 20), 50U) << "beyond the next word";
+  ExpectListed(map, 0, 0, 0);
+  ExpectListed(map, 1, 64, 6);
+  EXPECT_TRUE(ca_free_map_check(&map.map));
+  ca_free_map_take(&map.map, 128, 122);
+  ExpectListed(map, 1, 58, 6);
+  ca_free_map_give(&map.map, 64 * 5 - 5, 5);
+  EXPECT_EQ(ca_free_map_take_known(&map.map, 3), 64U * 5 - 5) << "among what isn't known";
+  EXPECT_TRUE(ca_free_map_check(&map.map));
+}
+
+TEST(FreeMapTest, WhatTheWordThatIsOutCutsOffBeginsBehindIt) {
+  Map map(64 * 4);
+  ca_free_map_know(&map.map, 64 * 4);
+  ca_free_map_take(&map.map, 0, 64 * 4);
+  ca_free_map_give(&map.map, 60, 80);
+  ca_free_map_put(&map.map, 0);  // So that it's the first to be checked out ..
+  ca_free_map_put(&map.map, 64 * 3);
+  ExpectListed(map, 0, 64, 60);
+  EXPECT_EQ(ca_free_map_check_out(&map.map), 0U);
+  ExpectListed(map, 1, 64, 0);
+  EXPECT_EQ(ca_free_map_find(&map.map, 76, kAnywhere), 64U);
+  EXPECT_EQ(ca_free_map_check_out(&map.map), 3U);  // .. and in again.
+  ExpectListed(map, 0, 64, 60);
+  ExpectListed(map, 1, 0, 0);
+  EXPECT_TRUE(ca_free_map_check(&map.map));
+}
+
+TEST(FreeMapTest, WhatASingleBlockJoinedIsNotListedTwice) {
+  Map map(64 * 3);
+  ca_free_map_know(&map.map, 64 * 3);
+  ca_free_map_take(&map.map, 0, 64 * 3);
+  ca_free_map_give(&map.map, 64, 5);
+  ca_free_map_give(&map.map, 10, 4);
+  ca_free_map_put(&map.map, 63);
+  EXPECT_EQ(ca_free_map_take_known(&map.map, 4), 10U);  // And so the word's next run is listed.
+  ExpectListed(map, 0, 6, 63);
+  ExpectListed(map, 1, 5, 0);
+  EXPECT_TRUE(ca_free_map_check(&map.map));
+  EXPECT_EQ(ca_free_map_take_known(&map.map, 6), 63U);
+  ExpectListed(map, 1, 0, 0);
+  EXPECT_TRUE(ca_free_map_check(&map.map));
+
+  ca_free_map_give(&map.map, 64, 5);
+  ca_free_map_give(&map.map, 10, 4);
+  ca_free_map_put(&map.map, 63);
+  EXPECT_EQ(ca_free_map_take_known(&map.map, 4), 10U);
+  EXPECT_EQ(ca_free_map_take_known(&map.map, 5), 64U);
+  ExpectListed(map, 0, 1, 63);
+  EXPECT_TRUE(ca_free_map_check(&map.map));
+}
+
+TEST(FreeMapTest, AnAlignedRunIsFoundFarBehindItsBeginning) {
+  Map map(64 * 20);
+  ca_free_map_know(&map.map, 64 * 20);
+  ca_free_map_take(&map.map, 0, 64 * 20);
+  ca_free_map_give(&map.map, 70, 64 * 8);
+  EXPECT_EQ(ca_free_map_find(&map.map, 60, {512, 0}), 512U);
+  EXPECT_EQ(ca_free_map_find(&map.map, 64, {512, 12}), 500U);
+  EXPECT_EQ(ca_free_map_find(&map.map, 70, {512, 0}), 512U) << "its end";
+  EXPECT_EQ(ca_free_map_find(&map.map, 71, {512, 0}), CA_FREE_MAP_NONE);
+  EXPECT_EQ(ca_free_map_find(&map.map, 30, {512, 512 - 70}), 70U);
+  EXPECT_EQ(ca_free_map_find(&map.map, 30, {512, 512 - 69}), CA_FREE_MAP_NONE);
 }
 
 TEST(FreeMapTest, CheckFindsDamage) {

@@ -48,32 +48,6 @@ void ca_run_index_reset(ca_run_index *self) {
   self->known = 0;
 }
 
-/* All bits set if the length is in use: else its sets' words may be garbage, and mean 0. */
-static inline uint64_t used_mask(const ca_run_index *self, unsigned length) {
-  return (uint64_t)0 - (self->used >> ((length - 1) & 63) & 1);
-}
-
-/* Bits [first, end) of one word. */
-static inline uint64_t bits_between(size_t first, size_t end) {
-  return first >= end ? 0 : ca_bits_low((unsigned)end) & ~ca_bits_low((unsigned)first);
-}
-
-/* Bits [first, end) of many words: those in word `at`. */
-static inline uint64_t bits_in(size_t at, size_t first, size_t end) {
-  return bits_between(first > at * 64 ? first - at * 64 : 0,
-                      end < at * 64 + 64 ? end - at * 64 : 64);
-}
-
-static void write_lengths(ca_run_index *self, size_t first, size_t end, unsigned length) {
-  for (size_t group = first / CA_RUN_GROUP; group < groups_for(end); group++) {
-    if (group * CA_RUN_GROUP >= first) {
-      self->groups[group] = (ca_run_group){.lengths = 0};
-    }
-    self->groups[group].lengths |=
-        bits_in(group, first * 8, end * 8) & length * UINT64_C(0x0101010101010101);
-  }
-}
-
 /* What was never told of the sets' words, below their last level, and of the stale ones'. */
 static void clear_fresh(ca_run_index *self, size_t first, size_t end) {
   size_t from = groups_for(first);
@@ -93,26 +67,13 @@ static void clear_fresh(ca_run_index *self, size_t first, size_t end) {
   }
 }
 
-void ca_run_index_extend(ca_run_index *self, size_t words, unsigned length) {
+void ca_run_index_extend(ca_run_index *self, size_t words) {
   const size_t end = self->known + words;
   clear_fresh(self, self->known, end);
-  write_lengths(self, self->known, end, length);
-  size_t first = self->known / CA_RUN_GROUP;
-  size_t last = (end - 1) / CA_RUN_GROUP;
+  for (size_t group = groups_for(self->known); group < groups_for(end); group++) {
+    self->groups[group] = (ca_run_group){.lengths = 0};
+  }
   self->known = end;
-  if (length == 0) {
-    return;
-  }
-  const uint64_t mask = used_mask(self, length);
-  for (unsigned level = 0; level < self->level.count; level++) {
-    for (size_t at = first / 64; at <= last / 64; at++) {
-      uint64_t *const to = ca_run_index_set_word(self, level, at, length);
-      *to = (*to & mask) | bits_in(at, first, last + 1);
-    }
-    first /= 64;
-    last /= 64;
-  }
-  self->used |= UINT64_C(1) << (length - 1);
 }
 
 void ca_run_index_mark_stale_above(ca_run_index *self, size_t word) {

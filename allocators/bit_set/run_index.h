@@ -75,8 +75,8 @@ void ca_run_index_init(ca_run_index *self, uint64_t *storage, size_t word_count)
 /* Forgets every word. */
 void ca_run_index_reset(ca_run_index *self);
 
-/* Makes the next `words` words known, all of this length (0 or 64) at place 0, none of them stale. */
-void ca_run_index_extend(ca_run_index *self, size_t words, unsigned length);
+/* Makes the next `words` words known, all of length 0, none of them stale. */
+void ca_run_index_extend(ca_run_index *self, size_t words);
 
 /* Where the byte of a word begins in those of its group. */
 static inline unsigned ca_run_index_shift(size_t word) { return word % CA_RUN_GROUP * 8; }
