@@ -299,6 +299,33 @@ TEST_P(CleanupTest, MayEndTheHeapThatServes) {
   EXPECT_TRUE(IsSwappedIn(own_));
 }
 
+// Makes the heap current, and then swaps in and out what it is given, if anything.
+bool UseTheHeap(void *argument) {
+  const ca_context of = *static_cast<ca_context *>(argument);
+  EXPECT_TRUE(ca_switchable_use(CA_CURRENT_THREAD));
+  if (of.header != nullptr) {
+    EXPECT_EQ(ca_context_swap_in(of), CA_CONTEXT_DONE);
+    ca_context_swap_out();
+    EXPECT_EQ(ca_switchable_current(), CA_CURRENT_THREAD);
+  }
+  return true;
+}
+
+TEST_P(CleanupTest, WhatItMakesCurrentIsNotSoOutside) {
+  ASSERT_TRUE(ca_switchable_thread_init(nullptr));
+  EXPECT_EQ(ca_context_remove_cleanup(own_, &cleanup_), CA_CONTEXT_DONE);
+  for (ca_context of : {ca_context{}, other_}) {
+    cleanup_ = {UseTheHeap, &of, nullptr};
+    EXPECT_EQ(ca_context_add_cleanup(own_, &cleanup_), CA_CONTEXT_DONE);
+    ASSERT_EQ(ca_context_swap_in(own_), CA_CONTEXT_DONE);
+    EXPECT_EQ(ca_context_reset(own_), CA_CONTEXT_DONE);
+    EXPECT_EQ(ca_switchable_current(), CA_CURRENT_COROUTINE);
+    ca_context_swap_out();
+    EXPECT_EQ(ca_switchable_current(), CA_CURRENT_GLOBAL) << "as before";
+  }
+  ca_switchable_thread_release();
+}
+
 TEST_P(CleanupTest, OnResetOfTheOneSwappedInItComesBackWhateverIsLeft) {
   AllocateTwo();
   leaves_ = other_;

@@ -383,9 +383,9 @@ void ca_context_header_reset(ca_context_header *self) {
 
 /* What the callbacks allocate is not to be forgotten, and they may switch. */
 static ca_context_result reset_tree_here(ca_thread_state *state, ca_context_header *self) {
-  const ca_current current = ca_step_out(state, self);
+  const ca_stepped_out before = ca_step_out(state, self);
   const ca_context_result result = ca_context_tree_reset(self);
-  ca_step_in(state, self, current);
+  ca_step_in(state, self, before);
   return result;
 }
 

@@ -4,22 +4,18 @@
 #include "switchable/holding.h"
 #include "switchable/thread_life.h"
 
-CA_COLD static ca_context_header *make_current_what_was(const ca_thread_state *state,
-                                                        ca_context_header *self) {
-  const ca_current current = (ca_current)self->current;
+CA_COLD static void make_current_what_was(ca_thread_state *state, ca_context_header *self) {
+  state->current = ca_thread_state_resolve(state, (ca_current)self->current);
   self->current = CA_CURRENT_COROUTINE;
-  return ca_thread_state_resolve(state, current);
 }
 
-/* A locked instruction waits for all stores before it, and a swap that isn't by bias has one: hence
- * no store of what is there already, here and in leave(). */
 static inline void install(ca_thread_state *state, ca_context_header *self) {
-  if (CA_UNLIKELY(state->outside != state->current)) {
-    state->outside = state->current;
-  }
   state->coroutine = self;
-  state->current =
-      CA_LIKELY(self->current == CA_CURRENT_COROUTINE) ? self : make_current_what_was(state, self);
+  if (CA_LIKELY(self->current == CA_CURRENT_COROUTINE)) {
+    state->current = self;
+  } else {
+    make_current_what_was(state, self);
+  }
 }
 
 /* The rare cases are calls in tail position, so that the common one needs no stack frame. */
@@ -80,6 +76,8 @@ ca_context_result ca_context_swap_in(ca_context context) {
              : hold_and_swap_in(context, state);
 }
 
+/* A locked instruction waits for all stores before it, and a swap that isn't by bias has one: hence
+ * no store of what is there already. */
 static inline void note_current(const ca_thread_state *state, ca_context_header *self) {
   if (CA_UNLIKELY(state->current != self)) {
     self->current = (uint8_t)ca_thread_state_current(state);
@@ -88,7 +86,6 @@ static inline void note_current(const ca_thread_state *state, ca_context_header 
 
 static inline ca_context leave(ca_thread_state *state, ca_context_header *self) {
   const ca_context context = {self, self->generation};
-  note_current(state, self);
   state->current = state->outside;
   state->coroutine = NULL;
   return context;
@@ -117,18 +114,17 @@ static __attribute__((noinline)) ca_context park_held(ca_thread_state *state,
   return context;
 }
 
-static inline ca_context park(ca_thread_state *state, ca_context_header *self) {
-  if (CA_UNLIKELY(!ca_is_held_by_bias(self, state))) {
-    return park_held(state, self);
-  }
+static inline ca_context park_biased(ca_thread_state *state, ca_context_header *self) {
   const ca_context context = leave(state, self);
   ca_let_go_by_bias(state);
   return context;
 }
 
-CA_COLD static ca_context unregister_and_park(ca_thread_state *state, ca_context_header *self) {
-  ca_guards_unregister_inside(state);
-  return park(state, self);
+/* In the middle of a callback, or with another current. */
+CA_COLD static ca_context park_with_notes(ca_thread_state *state, ca_context_header *self) {
+  ca_guards_unregister_inside(state); /* It may wake on another thread. */
+  note_current(state, self);
+  return ca_is_held_by_bias(self, state) ? park_biased(state, self) : park_held(state, self);
 }
 
 ca_context ca_context_swap_out(void) {
@@ -137,10 +133,13 @@ ca_context ca_context_swap_out(void) {
   if (CA_UNLIKELY(self == NULL)) {
     return (ca_context){NULL, 0};
   }
-  if (CA_UNLIKELY(state->guards != NULL)) {
-    return unregister_and_park(state, self);
+  if (CA_UNLIKELY(state->guards != NULL) || CA_UNLIKELY(state->current != self)) {
+    return park_with_notes(state, self);
   }
-  return park(state, self);
+  if (CA_UNLIKELY(!ca_is_held_by_bias(self, state))) {
+    return park_held(state, self);
+  }
+  return park_biased(state, self);
 }
 
 /* From one to another. */
@@ -170,9 +169,7 @@ static inline void exchange(ca_thread_state *state, ca_context_header *self,
     ca_guards_unregister_inside(state);
   }
   note_current(state, self);
-  state->coroutine = next;
-  state->current =
-      CA_LIKELY(next->current == CA_CURRENT_COROUTINE) ? next : make_current_what_was(state, next);
+  install(state, next);
 }
 
 ca_context_result ca_context_swap_to(ca_context next) {

@@ -11,7 +11,7 @@ void _pthread_cleanup_pop(struct _pthread_cleanup_buffer *buffer, int execute);
 static void restore(ca_guard *self, ca_thread_state *state) {
   if (!self->left) {
     self->left = true;
-    state->current = ca_thread_state_resolve(state, self->current);
+    ca_thread_state_use(state, ca_thread_state_resolve(state, self->current));
   }
 }
 
@@ -36,7 +36,7 @@ bool ca_guard_enter(ca_guard *self, ca_current current) {
   self->registered = true;
   _pthread_cleanup_push(&self->buffer, on_longjmp, self);
   state->guards = self;
-  state->current = next;
+  ca_thread_state_use(state, next);
   return true;
 }
 

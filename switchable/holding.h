@@ -94,23 +94,33 @@ static inline ca_context_result ca_hold_or_have(ca_context context, bool *here) 
   return *here ? CA_CONTEXT_DONE : ca_hold_handle(context);
 }
 
-/* For the time that a user's callbacks run, a context that is swapped in here is held by itself
- * instead. Returns what was current, for ca_step_in(): by name, as a callback may end the thread's
+/* What was current within a context, and outside: by name, as a callback may end the thread's
  * heap. */
-static inline ca_current ca_step_out(ca_thread_state *state, ca_context_header *self) {
-  const ca_current current = ca_thread_state_current(state);
+typedef struct ca_stepped_out {
+  ca_current inside;
+  ca_current outside;
+} ca_stepped_out;
+
+/* For the time that a user's callbacks run, a context that is swapped in here is held by itself
+ * instead. What they change of what is current is undone by ca_step_in(). */
+static inline ca_stepped_out ca_step_out(ca_thread_state *state, ca_context_header *self) {
+  ca_stepped_out before;
+  before.inside = ca_thread_state_current(state);
   state->current = state->outside;
   state->coroutine = NULL;
+  before.outside = ca_thread_state_current(state);
   ca_hold_by_itself(self, state);
-  return current;
+  return before;
 }
 
-static inline void ca_step_in(ca_thread_state *state, ca_context_header *self, ca_current current) {
+static inline void ca_step_in(ca_thread_state *state, ca_context_header *self,
+                              ca_stepped_out before) {
   (void)ca_context_swap_out(); /* What a callback left behind. */
   /* Relaxed: no other thread takes it from itself. */
   __atomic_store_n(&self->holder, (uintptr_t)state, __ATOMIC_RELAXED);
+  state->outside = ca_thread_state_resolve(state, before.outside);
   state->coroutine = self;
-  state->current = ca_thread_state_resolve(state, current);
+  state->current = ca_thread_state_resolve(state, before.inside);
 }
 
 #endif /* CONTEXT_ALLOCATOR_SWITCHABLE_HOLDING_H_ */

@@ -45,14 +45,14 @@ static ca_current enter_global(void) {
   /* A heap that was promised comes now, or it would be left again. */
   (void)ca_thread_current(state);
   const ca_current before = ca_thread_state_current(state);
-  state->current = NULL;
+  ca_thread_state_use(state, NULL);
   return before;
 }
 
 /* Also when the thread is cancelled in here. */
 static void leave_global(const ca_current *before) {
   ca_thread_state *const state = ca_thread_state_get();
-  state->current = ca_thread_state_resolve(state, *before);
+  ca_thread_state_use(state, ca_thread_state_resolve(state, *before));
 }
 
 /* Relaxed: every thread finds the same. */

@@ -98,7 +98,7 @@ static void *next_of(const char *name, void **found) {
 static struct ca_context_header *exchange_current(struct ca_context_header *current) {
   ca_thread_state *const state = ca_thread_state_get();
   struct ca_context_header *const before = ca_thread_current(state);
-  state->current = current;
+  ca_thread_state_use(state, current);
   return before;
 }
 

@@ -43,9 +43,9 @@ static void *next_symbol(const char *name) {
   }
   ca_thread_state *const state = ca_thread_state_get();
   ca_context_header *const current = ca_thread_current(state);
-  state->current = NULL;
+  ca_thread_state_use(state, NULL);
   void *const symbol = dlsym(RTLD_NEXT, name);
-  state->current = current;
+  ca_thread_state_use(state, current);
   return symbol;
 }
 

@@ -29,9 +29,9 @@ static void prepare(void) {
   /* A heap that was promised comes now, or it would be left again. */
   ca_context_header *const current = ca_thread_current(state);
   void *addresses[2];
-  state->current = NULL;
+  ca_thread_state_use(state, NULL);
   (void)backtrace(addresses, 2);
-  state->current = current;
+  ca_thread_state_use(state, current);
   void *const memory = mmap(NULL, CA_SAMPLES * sizeof(sample), PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   /* Release: pairs with the acquire of who reports. */

@@ -26,7 +26,7 @@ bool ca_switchable_use(ca_current current) {
   if (next == NULL && current != CA_CURRENT_GLOBAL) {
     return false;
   }
-  state->current = next;
+  ca_thread_state_use(state, next);
   return true;
 }
 
@@ -64,7 +64,7 @@ ca_context_result ca_switchable_replace(ca_switchable_state next, ca_switchable_
       }
     }
   }
-  state->current = ca_thread_state_resolve(state, next.current);
+  ca_thread_state_use(state, ca_thread_state_resolve(state, next.current));
   if (previous != NULL) {
     *previous = before;
   }

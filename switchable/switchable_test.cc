@@ -388,6 +388,7 @@ TEST(CallbackTest, ACallbackThatEndsOnAnotherThreadGivesBackThere) {
 struct Sleeper {
   ucontext_t scheduler, coroutine;
   ca_context context;
+  ca_current serves;  // In the callback.
   jmp_buf target;
 };
 Sleeper sleeper;
@@ -399,7 +400,7 @@ __attribute__((noinline)) void SleepInACallbackAndJump() {
   sleeper.coroutine.uc_stack.ss_size = sizeof stack;
   makecontext(&sleeper.coroutine, reinterpret_cast<void (*)()>(+[] {
     ca_switchable_run(
-        CA_CURRENT_GLOBAL, [](void *) { swapcontext(&sleeper.coroutine, &sleeper.scheduler); },
+        sleeper.serves, [](void *) { swapcontext(&sleeper.coroutine, &sleeper.scheduler); },
         nullptr);
   }),
               0);
@@ -410,14 +411,17 @@ __attribute__((noinline)) void SleepInACallbackAndJump() {
 }
 
 TEST(CallbackTest, ALongjmpOnTheThreadThatASleepingCallbackLeftDoesNotUndoIt) {
-  sleeper.context = Create();
-  OnAnotherThread([] {
-    EXPECT_TRUE(ca_switchable_thread_init(nullptr));
-    EXPECT_TRUE(ca_switchable_use(CA_CURRENT_THREAD));
-    if (setjmp(sleeper.target) == 0) SleepInACallbackAndJump();
-    EXPECT_EQ(ca_switchable_current(), CA_CURRENT_THREAD);
-  });
-  EXPECT_EQ(ca_context_destroy(sleeper.context), CA_CONTEXT_DONE);
+  for (const ca_current serves : {CA_CURRENT_GLOBAL, CA_CURRENT_COROUTINE}) {
+    sleeper.serves = serves;
+    sleeper.context = Create();
+    OnAnotherThread([] {
+      EXPECT_TRUE(ca_switchable_thread_init(nullptr));
+      EXPECT_TRUE(ca_switchable_use(CA_CURRENT_THREAD));
+      if (setjmp(sleeper.target) == 0) SleepInACallbackAndJump();
+      EXPECT_EQ(ca_switchable_current(), CA_CURRENT_THREAD);
+    });
+    EXPECT_EQ(ca_context_destroy(sleeper.context), CA_CONTEXT_DONE);
+  }
 }
 
 TEST(CallbackTest, OneThatSwapsAContextInAndOutIsStillGivenBackByLongjmp) {

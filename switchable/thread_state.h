@@ -23,13 +23,14 @@ struct ca_context_header;
 struct ca_guard;
 struct ca_thread_record;
 
-/* Invariant: current is NULL (the global allocator serves), coroutine, or thread.
+/* Invariant: current is NULL (the global allocator serves), coroutine, or thread; outside is NULL
+ * or thread, and is current while nothing is swapped in, so that swapping in needn't look.
  * Written by its own thread only; its address, or its mark, says who holds a context. */
 typedef struct ca_thread_state {
   struct ca_context_header *current;   /* First. Who serves this thread's next allocation. */
   struct ca_context_header *coroutine; /* Swapped in here, or NULL. */
   struct ca_context_header *thread;    /* The thread's own heap, or NULL. */
-  struct ca_context_header *outside;   /* What was current when `coroutine` was swapped in. */
+  struct ca_context_header *outside;   /* What is current while nothing is swapped in. */
   struct ca_guard *guards;             /* Callbacks running under another current, newest first. */
   uint64_t generation;                 /* The last one given to a context created here. */
   bool registered;                     /* The end of this thread will be noticed. */
@@ -103,6 +104,14 @@ static inline struct ca_context_header *ca_thread_state_get_current(void) {
   return ca_thread_state_get()->current;
 }
 #endif
+
+/* Changes who serves, for whoever does but to swap. */
+static inline void ca_thread_state_use(ca_thread_state *state, struct ca_context_header *next) {
+  state->current = next;
+  if (state->coroutine == NULL) {
+    state->outside = next;
+  }
+}
 
 /* `current` by name: a name stays right when the coroutine wakes on another thread. */
 static inline ca_current ca_thread_state_current(const ca_thread_state *state) {

@@ -22,12 +22,15 @@ ca_context_result ca_context_walk(ca_context context, ca_block_visitor *visitor,
   }
   ca_context_header *const self = context.header;
   ca_thread_state *const state = ca_thread_state_get();
-  const ca_current current = here ? ca_step_out(state, self) : CA_CURRENT_GLOBAL;
+  ca_stepped_out before = {CA_CURRENT_GLOBAL, CA_CURRENT_GLOBAL};
+  if (here) {
+    before = ca_step_out(state, self);
+  }
   (void)ca_take_in(self);
   walk one = {visitor, argument, false};
   const bool whole = self->allocator->ops->walk(self->allocator, visit, &one);
   if (here) {
-    ca_step_in(state, self, current);
+    ca_step_in(state, self, before);
   } else {
     ca_let_go(self);
   }
