@@ -75,7 +75,7 @@ uintptr_t ca_bias_for(const ca_context_header *self, ca_thread_state *state) {
   return CA_LIKELY(__atomic_load_n(&ca_bias_credit, __ATOMIC_RELAXED) > 0) ||
                  has_credit_at_last(state)
              ? ca_biased_to(self->generation, state->mark)
-             : (uintptr_t)self->generation;
+             : ca_parked(self->generation);
 }
 
 bool ca_bias_is_right(const ca_context_header *self, uintptr_t holder) {

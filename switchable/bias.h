@@ -31,17 +31,30 @@
 #include "switchable/context_header.h"
 #include "switchable/thread_counts.h"
 
-/* The low three bits of `holder` where it is biased, or somebody is taking that away; addresses
- * have 0 there, and generations are odd. Above are 12 bits of the thread's mark, and then of a bias
- * the generation, modulo 2^49, of a revocation its number, which no other has. */
-enum { CA_BIASED = 2, CA_REVOKING = 6, CA_BIAS_TAGS = 7, CA_BIAS_SHIFT = 15 };
+/* The low three bits of `holder`: where it is biased, where it is parked and isn't, and where
+ * somebody is taking a bias away; addresses have 0 there. Above are 12 bits of the thread's mark,
+ * or 0, and then of a revocation its number, which no other has, else that of the generation. */
+enum { CA_BIASED = 2, CA_PARKED = 3, CA_REVOKING = 6, CA_BIAS_TAGS = 7, CA_BIAS_SHIFT = 15 };
+
+/* A generation is what its context's `holder` is where that is biased, but for the mark: so who
+ * swaps in adds his own. A thread without one has the generation itself then, which no holder is.
+ * There are 2^49: a stale handle is taken for another context's only if that got the same one so
+ * many contexts later, and in the same slot, and is there when the handle is used. */
+static inline uint64_t ca_generation(uint64_t number) {
+  return (number << CA_BIAS_SHIFT) + CA_BIASED;
+}
+
+/* What `holder` is while the context is parked, unless it is biased. */
+static inline uintptr_t ca_parked(uint64_t generation) {
+  return (uintptr_t)generation + (CA_PARKED - CA_BIASED);
+}
 
 /* Begins biasing, if the system can. The mark of the thread that has the index'th record; 0: it has
  * none. */
 uint16_t ca_bias_mark(size_t index);
 
 static inline uintptr_t ca_biased_to(uint64_t generation, uint16_t mark) {
-  return ((uintptr_t)generation << CA_BIAS_SHIFT) + mark + CA_BIASED;
+  return (uintptr_t)generation + mark;
 }
 
 static inline bool ca_is_biased(uintptr_t holder) {

@@ -14,6 +14,7 @@
 #include <functional>
 #include <future>
 #include <thread>
+#include <utility>
 
 #include "switchable/switchable.h"
 #include "switchable/testing.h"
@@ -298,6 +299,23 @@ TEST_F(BiasTest, StaleHandlesAreToldByBothKindsOfThreads) {
   OnAnotherThread([=] { EXPECT_TRUE(EachIsGone(stale)); });
   ca_context_swap_out();
   EXPECT_TRUE(IsBiased(context));
+  EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
+}
+
+// What is parked differs from what it is where it is biased by more than a mark, which may be 0.
+TEST_F(BiasTest, AThreadWithoutAMarkHoldsNothingByBias) {
+  ca_thread_state *const state = ca_thread_state_get();
+  const ca_context context = ca_context_create(nullptr);
+  const std::uint16_t mark = std::exchange(state->mark, std::uint16_t{0});
+  EXPECT_EQ(context.generation % (1U << CA_BIAS_SHIFT), unsigned{CA_BIASED});
+  for (int i = 0; i < 3; ++i) {  // Parked, and then biased.
+    EXPECT_FALSE(ca_hold_by_bias(context, state));
+    state->mark = mark;
+    SwapInAndOut(context);
+    state->mark = 0;
+  }
+  EXPECT_TRUE(IsBiased(context));
+  state->mark = mark;
   EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
 }
 

@@ -23,7 +23,7 @@ static const size_t default_slot_size = (size_t)1 << 20;
 
 /* Generations are dealt to threads in runs, so that creating contexts shares no memory. A thread's
  * are those above a multiple of GENERATION_RUN, up to and with the next. */
-enum { GENERATION_RUN = 1 << 16 };
+enum { GENERATION_RUN = 1 << 10 };
 static uint64_t next_run = GENERATION_RUN; /* Atomic. */
 
 static uint64_t new_generation(ca_thread_state *state) {
@@ -31,7 +31,7 @@ static uint64_t new_generation(ca_thread_state *state) {
     /* Relaxed: only that no two threads get the same run matters. */
     state->generation = __atomic_fetch_add(&next_run, GENERATION_RUN, __ATOMIC_RELAXED);
   }
-  return ++state->generation * 2 + 1; /* Odd: no address of a holder. */
+  return ca_generation(++state->generation);
 }
 
 CA_COLD ca_context_result ca_refuse(ca_context context) {

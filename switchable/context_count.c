@@ -100,7 +100,7 @@ ca_context_counts ca_context_count(ca_context context) {
 
 static bool holder_is_right(const ca_context_header *self) {
   const uintptr_t holder = __atomic_load_n(&self->holder, __ATOMIC_RELAXED);
-  return holder == self->generation || holder == (uintptr_t)self ||
+  return holder == ca_parked(self->generation) || holder == (uintptr_t)self ||
          holder == (uintptr_t)ca_thread_state_get() ||
          (ca_is_biased(holder) && ca_bias_is_right(self, holder));
 }

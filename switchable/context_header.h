@@ -28,10 +28,10 @@ enum { CA_QUICK_SIZES = 1023 };
  *  - overhead is at least what `local` needs;
  *  - quick_sizes isn't 0 only if `local` is a bump that records sizes;
  *  - deallocations <= allocations, taken_in <= deallocations;
- *  - holder is the generation (parked), the address of the state of the thread that has it swapped
- *    in, or of this header itself (being reset, destroyed or resized into, or orphaned), or it is
- *    biased to a thread, which has it swapped in if its record's `in` is this header, else it is
- *    parked (bias.h);
+ *  - holder is ca_parked() of the generation, the address of the state of the thread that has it
+ *    swapped in, or of this header itself (being reset, destroyed or resized into, or orphaned), or
+ *    it is biased to a thread, which has it swapped in if its record's `in` is this header, else it
+ *    is parked (bias.h);
  *  - foreign is NULL, a block of one of its slots, or CA_FOREIGN_ORPHANED;
  *  - its extensions, at most CA_CONTEXT_CLASSES, say that they extend it, and the ranges of all
  *    of its slots (context_extensions.h) are not larger than the budget together;

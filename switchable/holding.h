@@ -8,13 +8,13 @@
 #include "switchable/bias.h"
 #include "switchable/context_header.h"
 
-/* `holder` is the generation while the context is parked, unless it is biased: one exchange from the
- * handle's generation to the caller's mark tells that it is the right context, that nobody holds
+/* `holder` says the generation while the context is parked: one exchange from that to the caller's
+ * mark tells that it is the right context, that nobody holds
  * it, and holds it. It acquires, and pairs with the release in ca_let_go(): what the last holder
  * did is seen.
  */
 static inline bool ca_hold_unbiased(ca_context context, const void *mark) {
-  uintptr_t parked = (uintptr_t)context.generation;
+  uintptr_t parked = ca_parked(context.generation);
   /* Relaxed: only whether it is worth an exchange. */
   return __atomic_load_n(&context.header->holder, __ATOMIC_RELAXED) == parked &&
          __atomic_compare_exchange_n(&context.header->holder, &parked, (uintptr_t)mark, false,
@@ -45,7 +45,7 @@ static inline bool ca_hold_parked(ca_context_header *self) {
 }
 
 static inline void ca_let_go(ca_context_header *self) {
-  __atomic_store_n(&self->holder, (uintptr_t)self->generation, __ATOMIC_RELEASE);
+  __atomic_store_n(&self->holder, ca_parked(self->generation), __ATOMIC_RELEASE);
 }
 
 /* The first time: biased at once where a context of this thread ended in the same slot just before,
@@ -54,7 +54,7 @@ static inline void ca_let_go(ca_context_header *self) {
 static inline void ca_let_go_new(ca_context_header *self, ca_thread_state *state) {
   const uintptr_t holder = self->parked_by == state->mark && state->mark != 0
                                ? ca_bias_for(self, state)
-                               : (uintptr_t)self->generation;
+                               : ca_parked(self->generation);
   /* Release, as above. */
   __atomic_store_n(&self->holder, holder, __ATOMIC_RELEASE);
 }

@@ -45,7 +45,8 @@
 #define RELEASE
 #endif
 
-/* Of `holder`, besides generations, which are odd. A slot whose pages were given back reads as 0. */
+/* Of `holder`, besides generations, which stand for ca_parked() of them and are odd. A slot whose
+ * pages were given back reads as 0. */
 #define SELF 200
 #define SWAPPED_IN(thread) (100 + 2 * (thread))
 /* Of `foreign`, besides blocks, which are 1 to 3. */

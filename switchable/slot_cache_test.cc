@@ -127,7 +127,7 @@ TEST_F(SlotCacheTest, AContextInItsOwnSlotIsBiasedFromTheStartAndOthersAreNot) {
   const ca_context own = Create(kSmall);
   const ca_context other = Create(kSmall);
   EXPECT_EQ(own.header->holder, ca_biased_to(own.generation, ca_thread_state_get()->mark));
-  EXPECT_EQ(other.header->holder, other.generation);
+  EXPECT_EQ(other.header->holder, ca_parked(other.generation));
   EXPECT_TRUE(ca_context_check(own));
   // Who has another swapped in, by bias too, ends it all the same.
   End(other);
@@ -170,7 +170,7 @@ TEST_F(SlotCacheTest, WhatEndsUpOnAThreadWithoutAMarkIsNotBiased) {
   EXPECT_EQ(ca_thread_state_get()->mark, 0) << "asked";
   ca_thread_state_get()->mark = mark;
   ASSERT_FALSE(ca_context_is_none(own));
-  EXPECT_EQ(own.header->holder, own.generation);
+  EXPECT_EQ(own.header->holder, ca_parked(own.generation));
   (void)ca_context_swap_out();
   End(parent);
 }
