@@ -142,19 +142,31 @@ CA_COLD __attribute__((noreturn)) static void report_gone(const char *call, cons
   ca_panic_misuse(call, ptr, what);
 }
 
-/* A block's own first word links the list, so that freeing needs neither memory nor lock. */
-static void push_foreign(ca_context_header *self, void *ptr, const char *call) {
+/* The list takes no more. */
+CA_COLD static void count_down_or_report(ca_context_header *self, void *ptr, const char *call,
+                                         const void *head) {
+  if (head == CA_FOREIGN_ORPHANED) {
+    ca_thread_add(ca_thread_state_get(), CA_THREAD_FOREIGN_FREES, 1);
+    ca_context_header_count_down(self, -1);
+  } else {
+    report_gone(call, ptr, "its context was destroyed");
+  }
+}
+
+static inline bool is_no_block(const void *head) {
+  return head == CA_FOREIGN_GONE || head == CA_FOREIGN_ORPHANED;
+}
+
+/* A block's own first word links the list, so that freeing needs neither memory nor lock. The
+ * exchange waits for all stores before it, and lets no load pass: so there are few of either. */
+static inline void push_foreign(ca_context_header *self, void *ptr, const char *call) {
   ca_unpoison(ptr, sizeof ptr); /* A block may be smaller than a link, but its place is not. */
   /* Acquire: pairs with the orphaning owner's release. */
   void *head = __atomic_load_n(&self->foreign, __ATOMIC_ACQUIRE);
   do {
-    if (CA_UNLIKELY(head == CA_FOREIGN_ORPHANED)) {
-      ca_thread_add(ca_thread_state_get(), CA_THREAD_FOREIGN_FREES, 1);
-      ca_context_header_count_down(self, -1);
+    if (CA_UNLIKELY(is_no_block(head))) {
+      count_down_or_report(self, ptr, call, head);
       return;
-    }
-    if (CA_UNLIKELY(head == CA_FOREIGN_GONE)) {
-      report_gone(call, ptr, "its context was destroyed");
     }
     memcpy(ptr, &head, sizeof head);
     /* Release: pairs with ca_take_in()'s acquire. */
@@ -168,7 +180,8 @@ static inline bool is_in_header(const ca_context_header *slot, const void *ptr) 
 }
 
 /* The context of a block of this slot. */
-static ca_context_header *owner_of(ca_context_header *slot, const void *ptr, const char *call) {
+static inline ca_context_header *owner_of(ca_context_header *slot, const void *ptr,
+                                          const char *call) {
   ca_context_header *self = slot;
   if (CA_UNLIKELY(__atomic_load_n(&slot->generation, __ATOMIC_RELAXED) == 0)) {
     self = ca_context_header_owner(slot);
@@ -182,18 +195,38 @@ static ca_context_header *owner_of(ca_context_header *slot, const void *ptr, con
   return self;
 }
 
+/* Whether ca_context_readable_size() would say so, of a bump. Where the slot ends, no ptr is beyond
+ * it: only the budget can end before. */
+static inline bool is_live_in_bump(const ca_context_header *slot, const void *ptr, size_t size) {
+  const size_t offset = (size_t)((uintptr_t)ptr - (uintptr_t)slot) - slot->overhead;
+  if (CA_UNLIKELY(offset < CA_BUMP_RECORD_SIZE) || CA_UNLIKELY(offset > slot->budget) ||
+      CA_UNLIKELY(!ca_bump_may_be_recorded(ptr))) {
+    return false;
+  }
+  const uint64_t record = ca_bump_load_record(ptr);
+  return ca_bump_record_lives(record, ptr) && size <= ca_bump_recorded_size(record);
+}
+
+CA_COLD __attribute__((noreturn)) static void report_in_bump(const ca_context_header *self,
+                                                             const ca_context_header *slot,
+                                                             const void *ptr, const char *call) {
+  (void)ca_context_readable_size(self, slot, ptr); /* What isn't a live block is reported there. */
+  ca_panic_misuse(call, ptr, "wrong size");
+}
+
 static __attribute__((noinline)) void deallocate_for_owner(ca_context_header *slot, void *ptr,
                                                            size_t size, const char *call) {
   ca_context_header *const self = owner_of(slot, ptr, call);
-  if (ca_is_held_here(self, ca_thread_state_get())) { /* In an extension. */
+  /* Of an extension: the caller has looked at the slot. */
+  if (CA_UNLIKELY(self != slot) && ca_is_held_here(self, ca_thread_state_get())) {
     free_here(self, ptr, size);
     return;
   }
   /* A bump's record of a live block changes only by its owner's call: it may be read from here, and a
    * misuse is reported where it happens. The other kinds' records share words with other blocks. */
-  if (CA_UNLIKELY(ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP &&
-                  size > ca_context_readable_size(self, slot, ptr))) {
-    ca_panic_misuse(call, ptr, "wrong size");
+  if (ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP &&
+      CA_UNLIKELY(!is_live_in_bump(slot, ptr, size))) {
+    report_in_bump(self, slot, ptr, call);
   }
   push_foreign(self, ptr, call);
 }

@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "allocators/bump/recorded.h"
 #include "allocators/testing/allocator_conformance.h"
 
 namespace {
@@ -824,6 +825,25 @@ TEST(MisuseDeathTest, FreeingWhatIsNoBlockIsReported) {
   EXPECT_DEATH(ca_switchable_deallocate(ptr), "double free");
   ca_context_swap_out();
   EXPECT_DEATH(ca_switchable_deallocate(ptr), "double free") << "also while it is parked";
+  ca_context_destroy(context);
+}
+
+TEST(MisuseDeathTest, WhatLooksLikeABlockWhereNoneCanBeIsReportedWhileParked) {
+  const ca_context before = Create(60000);
+  ca_context_swap_in(before);
+  ca_switchable_allocate(20000, 16);
+  void *const stale = ca_switchable_allocate(100, 16).ptr;
+  ca_context_swap_out();
+  ca_context_destroy(before);
+  const ca_context context = Create(1000);
+  ASSERT_EQ(context.header, before.header);
+  ca_context_swap_in(context);
+  auto *const words = static_cast<std::uint64_t *>(ca_switchable_allocate(100, 16).ptr);
+  words[0] = ca_bump_live_record(words + 1, 10);
+  ca_context_swap_out();
+  EXPECT_DEATH(ca_switchable_deallocate(stale), "not a block") << "beyond the budget";
+  EXPECT_DEATH(ca_switchable_deallocate(words + 1), "not a block") << "not aligned";
+  ca_switchable_deallocate(words);
   ca_context_destroy(context);
 }
 
