@@ -5,16 +5,16 @@
  *             begins in it (it may end in another word) are kept in a run index: so a run of up to
  *             64 blocks is found, or found not to exist, without looking at words that can't hold it.
  *             Of a longer run it is known that its first word has length 64. A run is known in one
- *             word only, the one in which it begins: who takes the end of it, and all of it is one,
- *             changes what is known of that word, and of no other. Who gives single blocks
- *             only marks their word as stale: its length is put right when a run is wanted that isn't
- *             found otherwise, or never. One word can be checked out: single blocks are taken from it
- *             by its bits alone. Words are written when they are first needed: reset costs nothing.
+ *             word only, the one in which it begins: who takes its end, or all of it, changes what is
+ *             known of that word, and of no other. Who gives single blocks only marks their word as
+ *             stale: its length is put right when a run is wanted that isn't found otherwise, or
+ *             never. One word can be checked out: single blocks are taken from it by its bits alone.
+ *             Words are written when they are first needed: reset costs nothing.
  * Cost        find up to 64 blocks, take and give them, check out, check in: O(log64 words), and
  *             find may put stale words right, each at most once for each time that it got a
  *             single block back. put: O(1), seldom O(log64 words). Longer runs: O(length / 64 +
  *             log64 words). find of a longer or a specially aligned run: the areas that are long
- *             enough for its first word are visited in turn, O(length / 64) each.
+ *             enough for its first word are visited in turn, O((length + stride) / 64) each.
  * Overhead    a bit a block, and 25 1/7 bits a word of 64 blocks.
  * Threads     not thread-safe.
  */
