@@ -2,19 +2,22 @@
  *
  * Idea        a range is cut into blocks of one size; an allocation takes the fewest neighbouring
  *             blocks that hold it. A bit a block tells whether it's free, and an index of the
- *             longest free run in each word of 64 bits finds a place at once (free_map.h). The bits
- *             stand behind the blocks, so blocks are never touched. Single blocks come from one
+ *             longest free run that begins in each word of 64 bits finds a place at once (free_map.h).
+ *             The bits stand behind the blocks, so blocks are never touched. Single blocks come from one
  *             word at a time, and the block freed last waits in front of all of them.
  * Cost        one block, allocate and deallocate: O(1), a few instructions; once in up to 64 times
- *             O(log64 blocks). A run of up to 64 blocks: O(log64 blocks), amortised: words that got
- *             single blocks back are looked at when a run isn't found without them; the worst call,
- *             after single blocks came back in every word, looks at each: O(blocks / 64), once. A
- *             longer run: O(blocks of it / 64), and allocation visits the free areas of 64 and more blocks that
- *             are too short for it. An alignment above the block size: the words that have a free
- *             run of the length are visited in turn. grow, shrink: O(blocks that change hands /
- *             64). init, reset, destroy: O(1); bits are written when their blocks are first needed.
+ *             O(log64 blocks), and then words that got single blocks back, but are full again, are
+ *             passed over, each once. A run of up to 64 blocks: O(log64 blocks), amortised: words
+ *             that got single blocks back are looked at when a run isn't found without them; the
+ *             worst call, after single blocks came back in every word, looks at each: O(blocks / 64),
+ *             once. A longer run: O(blocks of it / 64), and allocation visits the free areas of 64
+ *             and more blocks that are too short for it. An alignment above the block size: the words
+ *             that have a free run of the length are visited in turn, and the rest of such a run as
+ *             far as the alignment. grow, shrink: O(blocks that change hands / 64). init, reset,
+ *             destroy: O(1); bits are written when their blocks are first needed.
  * Overhead    a request is rounded up to the block size. Per block 1.4 bits, 2.4 with sizes
- *             recorded, and up to 130 bytes a range, or 660 where there are more than 512 blocks;
+ *             recorded, and up to 130 bytes a range, or 660 where there are more than 512 blocks,
+ *             and 512 more from 32,768 and again from 2,097,152 blocks on;
  *             up to block_size - 1 bytes to align the range.
  * Alignment   any power of two: up to the block size always; above it while a free run begins at
  *             such an address.

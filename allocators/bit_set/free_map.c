@@ -39,7 +39,8 @@ static inline uint64_t bits_behind(const ca_free_map *self, size_t word) {
   return unless_out(self, word + 1, self->words[word + 1]);
 }
 
-/* ca_bits_longest_run() of bits of which no run is longer than `most`. That is a long way; most words
+/* ca_bits_longest_run() of bits of which no run is longer than `most`; of a stale word one may be, and
+ * then it's any run of more than that. That is a long way; most words
  * of a map with long runs have one or two, and those of one of scattered blocks have only short ones.
  * All is guessed well, and the guesses save the way. Always inline, as its callers: out of line they
  * cost an allocation 2 ns. */
@@ -294,16 +295,22 @@ static size_t end_of_run(const ca_free_map *self, size_t begin, size_t end) {
   return is_cut ? self->out * 64 : clear;
 }
 
-/* The same behind the word, in the run that leaves it by the top. */
+/* The same behind the word, in the run that leaves it by the top. If there is none, then *end is a
+ * block behind the word below which no such run begins. */
 static size_t find_behind(const ca_free_map *self, size_t word, size_t length,
-                          ca_free_map_places places) {
+                          ca_free_map_places places, size_t *end) {
   const size_t begin = word * 64 + 64;
-  const size_t first = begin + ((places.stride - begin - places.offset) & (places.stride - 1));
-  if (first > self->known || length > self->known - first) {
+  *end = begin;
+  if ((self->words[word] >> 63 & bits_behind(self, word)) == 0) {
     return CA_FREE_MAP_NONE;
   }
-  const size_t end = end_of_run(self, begin - 1, first + length);
-  return end >= first + length ? first : CA_FREE_MAP_NONE;
+  const size_t first = begin + ((places.stride - begin - places.offset) & (places.stride - 1));
+  if (first > self->known || length > self->known - first) {
+    *end = self->index.known * 64;
+    return CA_FREE_MAP_NONE;
+  }
+  *end = end_of_run(self, begin, first + length);
+  return *end >= first + length ? first : CA_FREE_MAP_NONE;
 }
 
 /* Up to 64 blocks, in the words that have a run as long. */
@@ -313,13 +320,14 @@ static size_t find_short(const ca_free_map *self, unsigned length, ca_free_map_p
     size_t word = ca_run_index_next(&self->index, longest, 0);
     while (word != CA_RUN_INDEX_NONE) {
       size_t first = find_within(self, word, length, places_in(places, word));
+      size_t end = 0;
       if (first == CA_FREE_MAP_NONE) {
-        first = find_behind(self, word, length, places);
+        first = find_behind(self, word, length, places, &end);
       }
       if (first != CA_FREE_MAP_NONE) {
         return first;
       }
-      word = ca_run_index_next(&self->index, longest, word + 1);
+      word = ca_run_index_next(&self->index, longest, end / 64);
     }
   }
   return CA_FREE_MAP_NONE;
@@ -382,11 +390,13 @@ static size_t end_ahead(const ca_free_map *self, size_t length, ca_free_map_plac
  * more of these than serve. */
 static CA_COLD size_t find_further(ca_free_map *self, size_t length, ca_free_map_places places) {
   const bool is_simple = length <= 64 && places.stride == 1;
+  bool is_news = false;
   size_t first = CA_FREE_MAP_NONE;
   while (first == CA_FREE_MAP_NONE && settle_stale(self)) {
     first = is_simple ? find_known(self, length, places) : first;
+    is_news = true;
   }
-  first = is_simple ? first : find_known(self, length, places);
+  first = is_simple || !is_news ? first : find_known(self, length, places);
   if (first == CA_FREE_MAP_NONE && self->index.known < self->index.word_count) {
     const size_t end = end_ahead(self, length, places);
     if (end != CA_FREE_MAP_NONE) {

@@ -10,11 +10,12 @@
  *             stale: its length is put right when a run is wanted that isn't found otherwise, or
  *             never. One word can be checked out: single blocks are taken from it by its bits alone.
  *             Words are written when they are first needed: reset costs nothing.
- * Cost        find up to 64 blocks, take and give them, check out, check in: O(log64 words), and
- *             find may put stale words right, each at most once for each time that it got a
- *             single block back. put: O(1), seldom O(log64 words). Longer runs: O(length / 64 +
- *             log64 words). find of a longer or a specially aligned run: the areas that are long
- *             enough for its first word are visited in turn, O((length + stride) / 64) each.
+ * Cost        find up to 64 blocks, take and give them, check out, check in: O(log64 words); find may
+ *             put stale words right, and check out pass over those that are full again, each at most
+ *             once for each time that it got a single block back. put: O(1), seldom O(log64 words).
+ *             Longer runs: O(length / 64 + log64 words). find of a longer or a specially aligned run:
+ *             the areas that are long enough for its first word are visited in turn, O((length +
+ *             stride) / 64) each, for each length that the index has of it.
  * Overhead    a bit a block, and 25 1/7 bits a word of 64 blocks.
  * Threads     not thread-safe.
  */
@@ -70,12 +71,13 @@ void ca_free_map_reset(ca_free_map *self);
 /* The first block of a free run of `length` blocks, or CA_FREE_MAP_NONE iff there is none; blocks of
  * the word checked out are not looked at. Of runs that serve it takes one in the words whose longest
  * run is shortest, in the lowest of these; if it may be anywhere and is of up to 64 blocks, the end
- * of that longest run, or the beginning of one that goes on beyond the next word. Requires
- * length > 0. */
+ * of what is known of that run, or its beginning where that ends with the next word or with `known`:
+ * it may go on. Requires length > 0. */
 size_t ca_free_map_find(ca_free_map *self, size_t length, ca_free_map_places places);
 
 /* find() and take() of up to 64 blocks, but none also where find() would have had to look further
- * than at what the index says: CA_FREE_MAP_NONE, and find() is to be asked. */
+ * than at what the index says: CA_FREE_MAP_NONE, and find() is to be asked. Requires length to be 1
+ * to 64. */
 size_t ca_free_map_take_known(ca_free_map *self, unsigned length);
 
 /* Marks a free run as allocated, an allocated one as free. Both below `known`. */
@@ -100,8 +102,8 @@ static inline void ca_free_map_put(ca_free_map *self, size_t block) {
 void ca_free_map_check_in(ca_free_map *self);
 
 /* The same, and checks out another word, with at least one free block, if there is one: one in
- * which single blocks came back; else of those with only short runs, so that long runs stay whole;
- * else one that was never used. Returns it, or CA_FREE_MAP_NONE. */
+ * which single blocks came back; else of those in which only short runs begin, so that long runs
+ * stay whole, but for the rest of one that begins before; else one that was never used. Returns it, or CA_FREE_MAP_NONE. */
 size_t ca_free_map_check_out(ca_free_map *self);
 
 /* Of a block below `known`. */
