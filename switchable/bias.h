@@ -37,7 +37,8 @@
 enum { CA_BIASED = 2, CA_PARKED = 3, CA_REVOKING = 6, CA_BIAS_TAGS = 7, CA_BIAS_SHIFT = 15 };
 
 /* A generation is what its context's `holder` is where that is biased, but for the mark: so who
- * swaps in adds his own. A thread without one has the generation itself then, which no holder is.
+ * swaps in adds his own. A thread without one has the generation itself then, which no holder is. No
+ * generation is 0, as `holder` may be, where a slot's pages were given back.
  * There are 2^49: a stale handle is taken for another context's only if that got the same one so
  * many contexts later, and in the same slot, and is there when the handle is used. */
 static inline uint64_t ca_generation(uint64_t number) {

@@ -61,8 +61,8 @@
  *             when the context takes in what others freed, and a pointer inside a block has by then
  *             cost that block eight bytes. Two threads that free a block at once: reported then,
  *             too, unless the context is reset or released first, which forgets both. Not seen: in
- *             an orphan, a block of a bit set or trees that is freed twice; a stale pointer to where
- *             a new context of the same slot has a block. A swapped-in context isn't destroyed:
+ *             an orphan, a block of a bit set or trees that is freed twice, and some pointers into
+ *             these; a stale pointer to where a new context of the same slot has a block. A swapped-in context isn't destroyed:
  *             CA_CONTEXT_HELD. A destroyed one isn't swapped in: CA_CONTEXT_GONE. A budget is never
  *             below use, as it doesn't change; nor is a family budget. What callbacks may do stands
  *             where they are declared.
@@ -139,8 +139,9 @@ typedef bool ca_context_exhausted(void *argument, size_t size);
  * that resets or destroys, with that thread's current, or if its own context is swapped in here, with
  * what is current outside; must not throw. It may allocate, free and resize blocks, also its
  * context's, and use other contexts; its own, and those that are reset or destroyed with it and
- * have not gone yet, are refused as HELD. What it leaves swapped in stays so, but if its own
- * context is swapped in here, that comes back and the other is parked. */
+ * have not gone yet, are refused as HELD. What it leaves swapped in, or makes current, stays so,
+ * but if its own context is swapped in here, that comes back, what was current inside and outside
+ * serves there again, and the other is parked. */
 typedef bool ca_context_cleanup_callback(void *argument);
 
 /* The caller's, often in the context's own memory; written by this library while it is registered.

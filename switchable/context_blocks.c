@@ -142,10 +142,32 @@ CA_COLD __attribute__((noreturn)) static void report_gone(const char *call, cons
   ca_panic_misuse(call, ptr, what);
 }
 
+/* Nobody allocates from an orphan any more, so all of its records may be read from here: what isn't a
+ * block is reported. A bump's record also says which were counted: by exchange, as two may free a
+ * block at once. */
+static void end_life_in_orphan(const ca_context_header *self, const void *ptr, const char *call) {
+  if (ca_context_allocator_kind(&self->local) != CA_CONTEXT_BUMP) {
+    (void)self->allocator->ops->usable_size(self->allocator, ptr);
+    return;
+  }
+  uint64_t *const place = ca_bump_record_of(ptr);
+  ca_unpoison_defined(place, CA_BUMP_RECORD_SIZE);
+  /* Relaxed, both: nothing else is read because of them. */
+  uint64_t record = __atomic_load_n(place, __ATOMIC_RELAXED);
+  const bool ended = ca_bump_record_lives(record, ptr) &&
+                     __atomic_compare_exchange_n(place, &record, ca_bump_freed_record(record),
+                                                 false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+  ca_poison(place, CA_BUMP_RECORD_SIZE);
+  if (!ended) {
+    ca_panic_misuse(call, ptr, "double free (bump)");
+  }
+}
+
 /* The list takes no more. */
 CA_COLD static void count_down_or_report(ca_context_header *self, void *ptr, const char *call,
                                          const void *head) {
   if (head == CA_FOREIGN_ORPHANED) {
+    end_life_in_orphan(self, ptr, call);
     ca_thread_add(ca_thread_state_get(), CA_THREAD_FOREIGN_FREES, 1);
     ca_context_header_count_down(self, -1);
   } else {
@@ -195,23 +217,32 @@ static inline ca_context_header *owner_of(ca_context_header *slot, const void *p
   return self;
 }
 
-/* Whether ca_context_readable_size() would say so, of a bump. Where the slot ends, no ptr is beyond
- * it: only the budget can end before. */
-static inline bool is_live_in_bump(const ca_context_header *slot, const void *ptr, size_t size) {
+/* Whether a bump's block can be there. Where the slot ends, no ptr is beyond it: only the budget can
+ * end before. */
+static inline bool may_be_in_bump(const ca_context_header *slot, const void *ptr) {
   const size_t offset = (size_t)((uintptr_t)ptr - (uintptr_t)slot) - slot->overhead;
-  if (CA_UNLIKELY(offset < CA_BUMP_RECORD_SIZE) || CA_UNLIKELY(offset > slot->budget) ||
-      CA_UNLIKELY(!ca_bump_may_be_recorded(ptr))) {
+  return CA_LIKELY(offset >= CA_BUMP_RECORD_SIZE) && CA_LIKELY(offset <= slot->budget) &&
+         CA_LIKELY(ca_bump_may_be_recorded(ptr));
+}
+
+static inline bool is_live_in_bump(const ca_context_header *slot, const void *ptr, size_t size) {
+  if (CA_UNLIKELY(!may_be_in_bump(slot, ptr))) {
     return false;
   }
   const uint64_t record = ca_bump_load_record(ptr);
   return ca_bump_record_lives(record, ptr) && size <= ca_bump_recorded_size(record);
 }
 
-CA_COLD __attribute__((noreturn)) static void report_in_bump(const ca_context_header *self,
-                                                             const ca_context_header *slot,
+CA_COLD __attribute__((noreturn)) static void report_in_bump(const ca_context_header *slot,
                                                              const void *ptr, const char *call) {
-  (void)ca_context_readable_size(self, slot, ptr); /* What isn't a live block is reported there. */
-  ca_panic_misuse(call, ptr, "wrong size");
+  const char *what = "not a block (bump)";
+  if (may_be_in_bump(slot, ptr)) {
+    const uint64_t record = ca_bump_load_record(ptr);
+    what = ca_bump_record_lives(record, ptr)                         ? "wrong size (bump)"
+           : ca_bump_record_lives(ca_bump_freed_record(record), ptr) ? "double free (bump)"
+                                                                     : what;
+  }
+  ca_panic_misuse(call, ptr, what);
 }
 
 static __attribute__((noinline)) void deallocate_for_owner(ca_context_header *slot, void *ptr,
@@ -226,7 +257,7 @@ static __attribute__((noinline)) void deallocate_for_owner(ca_context_header *sl
    * misuse is reported where it happens. The other kinds' records share words with other blocks. */
   if (ca_context_allocator_kind(&self->local) == CA_CONTEXT_BUMP &&
       CA_UNLIKELY(!is_live_in_bump(slot, ptr, size))) {
-    report_in_bump(self, slot, ptr, call);
+    report_in_bump(slot, ptr, call);
   }
   push_foreign(self, ptr, call);
 }

@@ -31,7 +31,7 @@ bool ca_guard_enter(ca_guard *self, ca_current current) {
   }
   self->older = state->guards;
   self->current = ca_thread_state_current(state);
-  self->inside = state->coroutine != NULL;
+  self->inside = state->coroutine;
   self->left = false;
   self->registered = true;
   _pthread_cleanup_push(&self->buffer, on_longjmp, self);
@@ -55,7 +55,7 @@ void ca_guard_leave(ca_guard *self) {
 }
 
 void ca_guards_unregister_inside(ca_thread_state *state) {
-  while (state->guards != NULL && state->guards->inside) {
+  while (state->guards != NULL && state->guards->inside == state->coroutine) {
     unregister(state->guards, state);
   }
 }

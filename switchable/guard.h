@@ -18,12 +18,13 @@
 
 #include "switchable/current.h"
 
-/* Invariant: the thread state's list holds exactly the guards that are registered, newest first;
- * those inside come before the others. */
+struct ca_context_header;
+
+/* Invariant: the thread state's list holds exactly the guards that are registered, newest first. */
 typedef struct ca_guard {
   struct ca_guard *older;
-  ca_current current; /* What to make current again. */
-  bool inside;        /* Begun by a coroutine with its context swapped in. */
+  ca_current current;               /* What to make current again. */
+  struct ca_context_header *inside; /* What was swapped in where it began, or NULL. */
   bool left;
   bool registered;
   struct _pthread_cleanup_buffer buffer;
@@ -37,7 +38,7 @@ bool ca_guard_enter(ca_guard *self, ca_current current);
 /* Undoes it, on whichever thread the callback ended. Twice is harmless. */
 void ca_guard_leave(ca_guard *self);
 
-/* Takes the guards that the swapped-in coroutine began, which are the newest, off the thread's
+/* Takes the newest guards, as far as they were begun with what is swapped in, off the thread's
  * clean-up list and off the state's: the coroutine may wake on another thread. */
 void ca_guards_unregister_inside(struct ca_thread_state *state);
 

@@ -66,7 +66,7 @@ static inline bool ca_is_held_here(const ca_context_header *self, const ca_threa
 
 static inline bool ca_is_gone(ca_context context) {
   /* Relaxed: a hint for who reports; ca_hold() decides. */
-  return context.header == NULL ||
+  return context.header == NULL || context.generation == 0 ||
          __atomic_load_n(&context.header->generation, __ATOMIC_RELAXED) != context.generation;
 }
 

@@ -60,6 +60,36 @@ TEST_P(ContextMisuseDeathTest, ParkedTheInsideOfABlockIsReportedWhenItIsTakenInA
                "\\(0x[0-9a-f]+\\): ");
 }
 
+TEST_P(ContextMisuseDeathTest, ParkedABumpNamesTheCallAndWhatIsWrong) {
+  if (GetParam() != CA_CONTEXT_BUMP) GTEST_SKIP() << "reported later, by who takes it in";
+  ca_switchable_deallocate(block_);
+  ca_context_swap_out();
+  EXPECT_DEATH(ca_switchable_deallocate(block_), "deallocate.*: double free \\(bump\\)");
+  EXPECT_DEATH(ca_switchable_deallocate(block_ + 16), "deallocate.*: not a block \\(bump\\)");
+  EXPECT_DEATH(ca_switchable_deallocate(block_ + 1), "deallocate.*: not a block \\(bump\\)");
+}
+
+TEST_P(ContextMisuseDeathTest, InAnOrphanTheInsideOfABlockIsReportedAndInABumpADoubleFree) {
+  ca_context_swap_out();
+  ca_context_settings settings{};
+  settings.budget = 32 << 10;
+  settings.kind = GetParam();
+  settings.on_destroy = CA_CONTEXT_ORPHAN;
+  const ca_context context = ca_context_create(&settings);
+  EXPECT_EQ(ca_context_swap_in(context), CA_CONTEXT_DONE);
+  auto *const one = static_cast<char *>(ca_switchable_allocate(200, 16).ptr);
+  void *const another = ca_switchable_allocate(200, 16).ptr;
+  ca_context_swap_out();
+  EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
+  EXPECT_DEATH(ca_switchable_deallocate(one + 16), "\\(0x[0-9a-f]+\\): ");
+  ca_switchable_deallocate(one);
+  if (GetParam() == CA_CONTEXT_BUMP) {
+    EXPECT_DEATH(ca_switchable_deallocate(one), "deallocate.*: double free \\(bump\\)");
+  }
+  ca_switchable_deallocate(another);
+  EXPECT_DEATH(ca_switchable_deallocate(another), "its context was destroyed");
+}
+
 TEST_P(ContextMisuseDeathTest, TwoThreadsThatFreeABlockAreReportedWhenItIsTakenIn) {
   ca_context_swap_out();
   EXPECT_DEATH(
@@ -93,6 +123,7 @@ TEST_P(ContextMisuseDeathTest, AReleasedSlotIsReported) {
   EXPECT_DEATH(ca_switchable_reallocate(block_, 10, 16), "its context was destroyed");
   EXPECT_DEATH(ca_switchable_usable_size(block_), "its context was destroyed");
   EXPECT_EQ(ca_context_swap_in(context_), CA_CONTEXT_GONE);
+  EXPECT_EQ(ca_context_swap_in({context_.header, 0}), CA_CONTEXT_GONE) << "what isn't a handle";
 }
 
 TEST_P(ContextMisuseDeathTest, OneThatIsSwappedInIsNotDestroyed) {

@@ -84,7 +84,7 @@ bool ca_switchable_promise_thread_heaps(const ca_context_settings *settings);
 /* Ends the calling thread's heap: at once if none of its blocks is out, else when the last one is
  * freed, by whomever. If it was current, the global one is. The end of the thread does the same.
  * Without a heap: nothing. Called while a context is swapped in that was entered from this heap,
- * swapping out leads to the global one. */
+ * swapping out leads to the global one; to a new heap, if a callback of the context makes one. */
 void ca_switchable_thread_release(void);
 
 /* Blocks. */

@@ -447,6 +447,34 @@ TEST(CallbackTest, OneThatSwapsAContextInAndOutIsStillGivenBackByLongjmp) {
   EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
 }
 
+TEST(CallbackTest, OneWhoseContextIsResetIsGivenBackByLongjmpWhateverItsCleanUpSwapsIn) {
+  static jmp_buf target;
+  static ca_context context, other;
+  context = Create();
+  other = Create();
+  ca_context_cleanup cleanup = {[](void *) {
+                                  EXPECT_EQ(ca_context_swap_in(other), CA_CONTEXT_DONE);
+                                  ca_context_swap_out();
+                                  return true;
+                                },
+                                nullptr, nullptr};
+  EXPECT_EQ(ca_context_add_cleanup(context, &cleanup), CA_CONTEXT_DONE);
+  EXPECT_EQ(ca_context_swap_in(context), CA_CONTEXT_DONE);
+  if (setjmp(target) == 0) {
+    ca_switchable_run(
+        CA_CURRENT_GLOBAL,
+        [](void *) {
+          EXPECT_EQ(ca_context_reset(context), CA_CONTEXT_DONE);
+          longjmp(target, 1);
+        },
+        nullptr);
+  }
+  EXPECT_EQ(ca_switchable_current(), CA_CURRENT_COROUTINE);
+  ca_context_swap_out();
+  EXPECT_EQ(ca_context_destroy(other), CA_CONTEXT_DONE);
+  EXPECT_EQ(ca_context_destroy(context), CA_CONTEXT_DONE);
+}
+
 // The thread's own heap.
 
 TEST(ThreadHeapTest, ServesAndEndsWithItsThread) {

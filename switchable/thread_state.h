@@ -24,7 +24,8 @@ struct ca_guard;
 struct ca_thread_record;
 
 /* Invariant: current is NULL (the global allocator serves), coroutine, or thread; outside is NULL
- * or thread, and is current while nothing is swapped in, so that swapping in needn't look.
+ * or thread, and is current while nothing is swapped in, so that swapping in needn't look, but for the
+ * moments in which either changes.
  * Written by its own thread only; its address, or its mark, says who holds a context. */
 typedef struct ca_thread_state {
   struct ca_context_header *current;   /* First. Who serves this thread's next allocation. */
@@ -105,11 +106,16 @@ static inline struct ca_context_header *ca_thread_state_get_current(void) {
 }
 #endif
 
-/* Changes who serves, for whoever does but to swap. */
+/* Changes who serves, for whoever does but to swap. Written twice, in this order for a signal's
+ * handler, too: one that swaps in and out between the stores leaves `outside` in `current`, and one
+ * that has something else serve for a moment leaves what it found in both. */
 static inline void ca_thread_state_use(ca_thread_state *state, struct ca_context_header *next) {
   state->current = next;
   if (state->coroutine == NULL) {
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
     state->outside = next;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    state->current = next;
   }
 }
 
