@@ -62,10 +62,10 @@
  *             cost that block eight bytes. Two threads that free a block at once: reported then,
  *             too, unless the context is reset or released first, which forgets both. Not seen: in
  *             an orphan, a block of a bit set or trees that is freed twice, and some pointers into
- *             these; a stale pointer to where a new context of the same slot has a block. A swapped-in context isn't destroyed:
- *             CA_CONTEXT_HELD. A destroyed one isn't swapped in: CA_CONTEXT_GONE. A budget is never
- *             below use, as it doesn't change; nor is a family budget. What callbacks may do stands
- *             where they are declared.
+ *             these; a stale pointer to where a new context of the same slot has a block. A
+ *             swapped-in context isn't destroyed: CA_CONTEXT_HELD. A destroyed one isn't swapped in:
+ *             CA_CONTEXT_GONE. A budget is never below use, as it doesn't change; nor is a family
+ *             budget. What callbacks may do stands where they are declared.
  * Threads     any function from any thread; two that need to hold the same context at the same
  *             time: one of them gets CA_CONTEXT_HELD.
  * Fork        the child goes on with all contexts, also with the one that the thread which forks

@@ -9,10 +9,8 @@
 #include "switchable/context_header.h"
 
 /* `holder` says the generation while the context is parked: one exchange from that to the caller's
- * mark tells that it is the right context, that nobody holds
- * it, and holds it. It acquires, and pairs with the release in ca_let_go(): what the last holder
- * did is seen.
- */
+ * mark tells that it is the right context, that nobody holds it, and holds it. It acquires, and pairs
+ * with the release in ca_let_go(): what the last holder did is seen. */
 static inline bool ca_hold_unbiased(ca_context context, const void *mark) {
   uintptr_t parked = ca_parked(context.generation);
   /* Relaxed: only whether it is worth an exchange. */

@@ -45,8 +45,8 @@ double NanosecondsPerCall(Pair pair) {
   return elapsed.count() / (2 * kPairs);
 }
 
-// What the fastest of the turns took: others work on this machine too, and never make one faster. (As in
-// J. Chen, J. Revels, "Robust benchmarking in noisy environments", 2016.)
+// What the fastest of the turns took: others work on this machine too, and never make one faster.
+// J. Chen, J. Revels, "Robust benchmarking in noisy environments", 2016.
 inline double Fastest(const std::vector<double> &values) {
   return *std::min_element(values.begin(), values.end());
 }

@@ -103,7 +103,8 @@ void ca_free_map_check_in(ca_free_map *self);
 
 /* The same, and checks out another word, with at least one free block, if there is one: one in
  * which single blocks came back; else of those in which only short runs begin, so that long runs
- * stay whole, but for the rest of one that begins before; else one that was never used. Returns it, or CA_FREE_MAP_NONE. */
+ * stay whole, but for the rest of one that begins before; else one that was never used. Returns it,
+ * or CA_FREE_MAP_NONE. */
 size_t ca_free_map_check_out(ca_free_map *self);
 
 /* Of a block below `known`. */
