@@ -16,8 +16,8 @@
  *             far as the alignment. grow, shrink: O(blocks that change hands / 64). init, reset,
  *             destroy: O(1); bits are written when their blocks are first needed.
  * Overhead    a request is rounded up to the block size. Per block 1.4 bits, 2.4 with sizes
- *             recorded, and up to 130 bytes a range, or 660 where there are more than 512 blocks,
- *             and 512 more from 32,768 and again from 2,097,152 blocks on;
+ *             recorded, and up to 130 bytes a range, 660 where there are more than 512 blocks, or
+ *             1,150 where more than 32,768;
  *             up to block_size - 1 bytes to align the range.
  * Alignment   any power of two: up to the block size always; above it while a free run begins at
  *             such an address.

@@ -40,10 +40,9 @@ static inline uint64_t bits_behind(const ca_free_map *self, size_t word) {
 }
 
 /* ca_bits_longest_run() of bits of which no run is longer than `most`; of a stale word one may be, and
- * then it's any run of more than that. That is a long way; most words
- * of a map with long runs have one or two, and those of one of scattered blocks have only short ones.
- * All is guessed well, and the guesses save the way. Always inline, as its callers: out of line they
- * cost an allocation 2 ns. */
+ * then it's any run of more than that. That is a long way; most words of a map with long runs have
+ * one or two, and those of one of scattered blocks have only short ones. All is guessed well, and
+ * the guesses save the way. Always inline, as its callers: an allocation does little else. */
 static inline __attribute__((always_inline)) unsigned longest_run(uint64_t bits, unsigned most,
                                                                   unsigned *place) {
   const uint64_t others = ca_bits_without_lowest_run(bits);

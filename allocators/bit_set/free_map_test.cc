@@ -271,6 +271,11 @@ class Map {
     }
     return false;
   }
+  // For who doesn't look at `free`.
+  void TakeAll() {
+    ca_free_map_know(&map, free.size());
+    ca_free_map_take(&map, 0, free.size());
+  }
   void Set(std::size_t first, std::size_t length, bool value) {
     for (std::size_t i = first; i < first + length; ++i) free[i] = value;
   }
@@ -423,8 +428,7 @@ TEST(FreeMapTest, AWordCheckedOutIsNotFoundUntilItIsCheckedIn) {
 
 TEST(FreeMapTest, TakesTheTightestWordAndKeepsLongRunsWhole) {
   Map map(64 * 10);
-  ca_free_map_know(&map.map, 640);
-  ca_free_map_take(&map.map, 0, 640);
+  map.TakeAll();
   ca_free_map_give(&map.map, 10, 40);
   ca_free_map_give(&map.map, 64 * 3 + 5, 9);
   ca_free_map_give(&map.map, 64 * 8 + 60, 8);  // Across two words.
@@ -477,8 +481,7 @@ TEST(FreeMapTest, WhatMayGoOnIsTakenFromItsBeginning) {
 
 TEST(FreeMapTest, WhatTheWordThatIsOutCutsOffBeginsBehindIt) {
   Map map(64 * 4);
-  ca_free_map_know(&map.map, 64 * 4);
-  ca_free_map_take(&map.map, 0, 64 * 4);
+  map.TakeAll();
   ca_free_map_give(&map.map, 60, 80);
   ca_free_map_put(&map.map, 0);  // So that it's the first to be checked out ..
   ca_free_map_put(&map.map, 64 * 3);
@@ -494,12 +497,14 @@ TEST(FreeMapTest, WhatTheWordThatIsOutCutsOffBeginsBehindIt) {
 
 TEST(FreeMapTest, WhatASingleBlockJoinedIsNotListedTwice) {
   Map map(64 * 3);
-  ca_free_map_know(&map.map, 64 * 3);
-  ca_free_map_take(&map.map, 0, 64 * 3);
-  ca_free_map_give(&map.map, 64, 5);
-  ca_free_map_give(&map.map, 10, 4);
-  ca_free_map_put(&map.map, 63);
-  EXPECT_EQ(ca_free_map_take_known(&map.map, 4), 10U);  // And so the word's next run is listed.
+  map.TakeAll();
+  const auto join = [&map] {
+    ca_free_map_give(&map.map, 64, 5);
+    ca_free_map_give(&map.map, 10, 4);
+    ca_free_map_put(&map.map, 63);
+    EXPECT_EQ(ca_free_map_take_known(&map.map, 4), 10U);  // So that the word's next run is listed.
+  };
+  join();
   ExpectListed(map, 0, 6, 63);
   ExpectListed(map, 1, 5, 0);
   EXPECT_TRUE(ca_free_map_check(&map.map));
@@ -507,10 +512,7 @@ TEST(FreeMapTest, WhatASingleBlockJoinedIsNotListedTwice) {
   ExpectListed(map, 1, 0, 0);
   EXPECT_TRUE(ca_free_map_check(&map.map));
 
-  ca_free_map_give(&map.map, 64, 5);
-  ca_free_map_give(&map.map, 10, 4);
-  ca_free_map_put(&map.map, 63);
-  EXPECT_EQ(ca_free_map_take_known(&map.map, 4), 10U);
+  join();
   EXPECT_EQ(ca_free_map_take_known(&map.map, 5), 64U);
   ExpectListed(map, 0, 1, 63);
   EXPECT_TRUE(ca_free_map_check(&map.map));
@@ -518,8 +520,7 @@ TEST(FreeMapTest, WhatASingleBlockJoinedIsNotListedTwice) {
 
 TEST(FreeMapTest, AnAlignedRunIsFoundFarBehindItsBeginning) {
   Map map(64 * 20);
-  ca_free_map_know(&map.map, 64 * 20);
-  ca_free_map_take(&map.map, 0, 64 * 20);
+  map.TakeAll();
   ca_free_map_give(&map.map, 70, 64 * 8);
   EXPECT_EQ(ca_free_map_find(&map.map, 60, {512, 0}), 512U);
   EXPECT_EQ(ca_free_map_find(&map.map, 64, {512, 12}), 500U);
