@@ -14,6 +14,7 @@
 #include "sources/memory_map/presence.h"
 #include "switchable/context.h"
 #include "switchable/switchable.h"
+#include "switchable/testing.h"
 
 namespace {
 
@@ -117,6 +118,41 @@ TEST(ClassesTest, OneThatNoSlotHoldsIsRefused) {
     one.budget = 1000;
     EXPECT_TRUE(ca_context_is_none(ca_context_create(&one))) << "the whole budget must fit a slot";
   });
+}
+
+// The slot that a small context takes for its second block, in a family with room for 40,000 bytes,
+// where the only slot of 32 KiB is idle, or else taken.
+std::size_t GrowthWithinRoom(std::size_t budget, bool is_idle) {
+  ca_contexts_settings slots = {};
+  slots.classes[0] = {kSmall, 16, 0, 0, false};
+  slots.classes[1] = {kLarge / 4, 16, 0, 0, false};
+  slots.classes[2] = {kLarge / 2, 1, 0, 0, false};
+  slots.classes[3] = {kLarge, 4, 0, 0, false};
+  EXPECT_TRUE(ca_contexts_init(&slots));
+  ca_context_settings settings = {};
+  settings.kind = CA_CONTEXT_BUMP;
+  settings.budget = 500;
+  settings.family_budget = 500 + kSmall - CA_CONTEXT_OVERHEAD + 40000;
+  settings.parent = ca_context_create(&settings);
+  settings.family_budget = 0;
+  settings.budget = budget;
+  settings.first = kSmall - CA_CONTEXT_OVERHEAD;
+  const ca_context one = ca_context_create(&settings);
+  if (!is_idle) CreateWith(kLarge / 2 - CA_CONTEXT_OVERHEAD);
+  EXPECT_EQ(ca_context_swap_in(one), CA_CONTEXT_DONE);
+  EXPECT_NE(ca_switchable_allocate(2000, 16).ptr, nullptr);
+  EXPECT_TRUE(ca_context_check(one));
+  EXPECT_EQ(ca_testing::SlotsOut(), is_idle ? 3U : 4U) << "what was tried is given back";
+  return ca_context_count(one).slot_size - kSmall;
+}
+
+TEST(ClassesTest, WithinAFamilysRoomNoneOfTheLargestIsTaken) {
+  InItsOwnProcess([] { EXPECT_EQ(GrowthWithinRoom(60000, true), kLarge / 2); });
+  InItsOwnProcess([] { EXPECT_EQ(GrowthWithinRoom(60000, false), kLarge / 4); });
+}
+
+TEST(ClassesTest, NoMoreIsTakenThanTheBudgetLeaves) {
+  InItsOwnProcess([] { EXPECT_EQ(GrowthWithinRoom(10000, true), kLarge / 4); });
 }
 
 TEST(ClassesTest, AheadOfSmallSlotsTheirPagesAreThere) {

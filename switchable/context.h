@@ -27,7 +27,8 @@
  *             bytes. That slot may be as small as CA_CONTEXT_LEAST_SLOT, so that many that wait
  *             share a page. Where it would refuse a request, it gets one more slot, an extension:
  *             at least twice as large as its last one, or large enough for all that its budget
- *             leaves, and for the request; of that as many bytes as the budget leaves, or where a
+ *             leaves, and for the request; where one is idle, and so much is left, of the largest
+ *             class up to 64 KiB or beyond; of that as many bytes as the budget leaves, or where a
  *             family has less room for it and the slot is none of the largest, as that has. So
  *             there are at most CA_CONTEXT_CLASSES - 1 of them. A block lies in one slot, so that
  *             the budget can't all be one block. Where no such slot is idle, it is as over budget.

@@ -68,26 +68,38 @@ static inline ca_block count_allocation(ca_context_header *self, ca_block block)
   return block;
 }
 
-/* Whether it is worth trying again. */
-static bool has_more(ca_context_header *self, size_t size, size_t align) {
-  return (ca_has_foreign(self) && ca_take_in(self)) || ca_context_extend(self, size, align) ||
-         ca_context_header_ask(self, size);
+static ca_block allocate_in(ca_context_header *self, size_t size, size_t align) {
+  return self->allocator->ops->allocate(self->allocator, size, align);
+}
+
+/* In what others freed, or in one more slot. */
+static ca_block find_more(ca_context_header *self, size_t size, size_t align) {
+  ca_block block = ca_block_none();
+  if (ca_has_foreign(self) && ca_take_in(self)) {
+    block = allocate_in(self, size, align);
+  }
+  if (ca_block_is_none(block)) {
+    block = ca_context_extend(self, size, align);
+  }
+  return block;
 }
 
 /* Within its budget, or refused. */
 CA_COLD static ca_block try_again(ca_context_header *self, size_t size, size_t align) {
-  while (has_more(self, size, align)) {
-    const ca_block block = self->allocator->ops->allocate(self->allocator, size, align);
-    if (!ca_block_is_none(block)) {
-      return count_allocation(self, block);
-    }
+  ca_block block = find_more(self, size, align);
+  while (ca_block_is_none(block) && ca_context_header_ask(self, size)) {
+    block = allocate_in(self, size, align);
+    block = ca_block_is_none(block) ? find_more(self, size, align) : block;
   }
-  self->refusals++;
-  return ca_block_none();
+  if (ca_block_is_none(block)) {
+    self->refusals++;
+    return block;
+  }
+  return count_allocation(self, block);
 }
 
 static ca_block allocate_within(ca_context_header *self, size_t size, size_t align) {
-  const ca_block block = self->allocator->ops->allocate(self->allocator, size, align);
+  const ca_block block = allocate_in(self, size, align);
   return ca_block_is_none(block) ? try_again(self, size, align) : count_allocation(self, block);
 }
 
@@ -129,7 +141,7 @@ CA_COLD static ca_block allocate_again(ca_context_header *self, size_t size, siz
 }
 
 ca_block ca_context_header_allocate(ca_context_header *self, size_t size, size_t align) {
-  const ca_block block = self->allocator->ops->allocate(self->allocator, size, align);
+  const ca_block block = allocate_in(self, size, align);
   if (CA_UNLIKELY(ca_block_is_none(block))) {
     return allocate_again(self, size, align);
   }
@@ -282,13 +294,30 @@ static ca_block move_to(ca_block fresh, ca_context_header *slot, void *ptr, size
   return fresh;
 }
 
+/* Where it is, elsewhere in its context, or in one more slot. */
+static ca_block reallocate_within(ca_context_header *self, void *ptr, size_t size, size_t new_size,
+                                  size_t align) {
+  ca_block block = ca_reallocate(self->allocator, ptr, size, new_size, align);
+  if (ca_block_is_none(block) && ca_has_foreign(self) && ca_take_in(self)) {
+    block = ca_reallocate(self->allocator, ptr, size, new_size, align);
+  }
+  if (ca_block_is_none(block)) {
+    block = ca_context_extend(self, new_size, align);
+    if (!ca_block_is_none(block)) {
+      memcpy(block.ptr, ptr, size < new_size ? size : new_size);
+      self->allocator->ops->deallocate_unsized(self->allocator, ptr);
+    }
+  }
+  return block;
+}
+
 static ca_block reallocate_held(ca_context_header *self, ca_context_header *slot, void *ptr,
                                 size_t new_size, size_t align) {
   const size_t size = self->allocator->ops->usable_size(self->allocator, ptr);
   ca_block block;
   do {
-    block = ca_reallocate(self->allocator, ptr, size, new_size, align);
-  } while (ca_block_is_none(block) && has_more(self, new_size, align));
+    block = reallocate_within(self, ptr, size, new_size, align);
+  } while (ca_block_is_none(block) && ca_context_header_ask(self, new_size));
   if (ca_block_is_none(block)) {
     self->refusals++;
     return move_to(allocate_beyond(self, new_size, align), slot, ptr, size, new_size);

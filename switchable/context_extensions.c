@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "switchable/context_family.h"
+#include "switchable/slot_cache.h"
 #include "switchable/slots.h"
 
 /* The ranges, as one allocator. */
@@ -155,17 +156,6 @@ static void link_extension(ca_context_header *self, ca_context_header *new) {
   __atomic_store_n(&self->extension, new, __ATOMIC_RELEASE);
 }
 
-/* A range that serves this one request, in vain: what it needs besides is its kind's to know. */
-static bool holds(ca_context_allocator *local, size_t size, size_t align) {
-  ca_allocator *const range = ca_context_allocator_allocator(local);
-  const ca_block block = range->ops->allocate(range, size, align);
-  if (ca_block_is_none(block)) {
-    return false;
-  }
-  range->ops->deallocate_unsized(range, block.ptr);
-  return true;
-}
-
 /* Over a slot that nobody else knows yet. */
 static bool init_extension(const ca_context_header *self, ca_context_header *new, size_t left) {
   new->is_reserve = false;
@@ -186,6 +176,7 @@ static void give_back(ca_context_header *new) {
 }
 
 static size_t larger(size_t one, size_t other) { return one > other ? one : other; }
+static size_t smaller(size_t one, size_t other) { return one < other ? one : other; }
 
 static size_t twice_the_last(const ca_context_header *self) {
   const ca_context_header *const newest = ca_context_extension(self);
@@ -195,29 +186,44 @@ static size_t twice_the_last(const ca_context_header *self) {
 /* At least twice the last slot, but no more than what the budget leaves needs. */
 static size_t least_slot_size(const ca_context_header *self, size_t left, size_t size) {
   const size_t twice = twice_the_last(self);
-  const size_t least = left + self->overhead < twice ? left + self->overhead : twice;
-  return larger(size + self->overhead, least);
+  return larger(size + self->overhead, smaller(left + self->overhead, twice));
+}
+
+/* Of `least` bytes or more, and where it may be and so much is left as large as threads keep: that
+ * costs little, and often is the last one that the context needs. */
+static ca_context_header *obtain_extension(const ca_context_header *self, size_t least, size_t most,
+                                           size_t left) {
+  const size_t kept = smaller(left + self->overhead, ca_slots_largest_kept(most));
+  ca_context_header *const new = least < kept ? ca_slots_obtain(kept) : NULL;
+  if (new == NULL || new->slot_size <= most) {
+    return new != NULL ? new : ca_slots_obtain(least);
+  }
+  ca_slots_release(new);
+  return ca_slots_obtain(least);
 }
 
 /* From the slots of `least` to `most` bytes, with `left` bytes for blocks at most. */
-CA_COLD static bool extend_from(ca_context_header *self, size_t least, size_t most, size_t left,
-                                size_t size, size_t align) {
+CA_COLD static ca_block extend_from(ca_context_header *self, size_t least, size_t most, size_t left,
+                                    size_t size, size_t align) {
   for (;;) {
-    ca_context_header *const new = ca_slots_obtain(least);
+    ca_context_header *const new = obtain_extension(self, least, most, left);
     if (new == NULL) {
-      return false;
+      return ca_block_none();
     }
     const size_t slot_size = new->slot_size;
-    const bool would_do =
-        init_extension(self, new, left) && slot_size <= most && holds(&new->local, size, align);
+    /* What it needs besides is its kind's to know. */
+    const ca_block block = init_extension(self, new, left) && slot_size <= most
+                               ? allocate_in(new, size, align)
+                               : ca_block_none();
+    const bool would_do = !ca_block_is_none(block);
     if (would_do && ca_family_charge(self, ca_context_range_size(new))) {
       link_extension(self, new);
-      return true;
+      return block;
     }
     give_back(new);
     /* Else larger ones would be over the family's budget, or cut to the same. */
     if (would_do || left <= slot_size - self->overhead) {
-      return false;
+      return ca_block_none();
     }
     least = 2 * slot_size;
   }
@@ -226,24 +232,29 @@ CA_COLD static bool extend_from(ca_context_header *self, size_t least, size_t mo
 /* Where the families have less room than the budget leaves: with what they have. Always a larger
  * slot, and never one of the largest, or there would be more and more small ones: one of the
  * largest is for all that the budget leaves, and so the last. */
-CA_COLD static bool extend_within_room(ca_context_header *self, size_t room, size_t size,
-                                       size_t align) {
+CA_COLD static ca_block extend_within_room(ca_context_header *self, size_t room, size_t size,
+                                           size_t align) {
   const size_t least = larger(size + self->overhead, twice_the_last(self));
   const size_t most = ca_slots_largest() / 2;
-  return least <= most && extend_from(self, least, most, room, size, align);
+  return least <= most ? extend_from(self, least, most, room, size, align) : ca_block_none();
 }
 
-bool ca_context_extend(ca_context_header *self, size_t size, size_t align) {
+ca_block ca_context_extend(ca_context_header *self, size_t size, size_t align) {
   if (CA_LIKELY(self->budget == ca_context_range_size(self))) {
-    return false;
+    return ca_block_none();
   }
   const size_t left = self->budget - size_of_ranges(self);
   if (size > left) {
-    return false;
+    return ca_block_none();
   }
   const size_t room = ca_family_room(self);
-  return (size <= room && room < left && extend_within_room(self, room, size, align)) ||
-         extend_from(self, least_slot_size(self, left, size), SIZE_MAX, left, size, align);
+  ca_block block = ca_block_none();
+  if (size <= room && room < left) {
+    block = extend_within_room(self, room, size, align);
+  }
+  return ca_block_is_none(block)
+             ? extend_from(self, least_slot_size(self, left, size), SIZE_MAX, left, size, align)
+             : block;
 }
 
 ca_context_result ca_context_add_reserve(ca_context_header *self, size_t reserve) {

@@ -44,11 +44,11 @@ static inline size_t ca_context_ranges_size(const ca_context_header *self) {
   return size;
 }
 
-/* Adds an extension in which a block of this size and alignment finds room. False, and nothing
+/* Adds an extension, and returns a block of this size and alignment in it. None, and nothing
  * changed, if the budget leaves none, if no slot that could do is idle, or if a family has no room
  * for it. Requires that the caller holds self, as do the others. O(1), but for what a new allocator
  * of its kind costs. */
-bool ca_context_extend(ca_context_header *self, size_t size, size_t align);
+ca_block ca_context_extend(ca_context_header *self, size_t size, size_t align);
 
 /* Adds the reserve of a context that is not a bump, and has no extension yet. OUT_OF_RANGE, and
  * nothing changed, if it is too small for its kind; NO_SLOT, if none is idle. */

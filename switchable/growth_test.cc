@@ -184,6 +184,22 @@ TEST_P(GrowthTest, TheLastSlotIsCutToWhatTheBudgetLeaves) {
   EXPECT_TRUE(ca_context_check(context_));
 }
 
+TEST_P(GrowthTest, ABlockGrowsIntoWhatOthersFreed) {
+  settings_.first = 0;
+  settings_.budget = 8 * kKibibyte;
+  Begin();
+  char *const block = Allocate(100);
+  char *const behind = Allocate(6000);
+  ASSERT_NE(behind, nullptr);
+  block[99] = 7;
+  EXPECT_EQ(ca_switchable_reallocate(block, 3000, 16).ptr, nullptr);
+  OnAnotherThread([behind] { ca_switchable_deallocate(behind); });
+  const char *const grown = static_cast<char *>(ca_switchable_reallocate(block, 3000, 16).ptr);
+  ASSERT_NE(grown, nullptr);
+  EXPECT_EQ(grown[99], 7);
+  EXPECT_EQ(ca_context_count(context_).taken_in, 1U);
+}
+
 // A family whose budget has so much room besides what this context begins with.
 class GrowthInAFamilyTest : public GrowthTest {
  protected:

@@ -321,6 +321,15 @@ size_t ca_slots_largest(void) {
   return slots.count == 0 ? 0 : ca_arena_slot_size(&slots.arenas[slots.count - 1]);
 }
 
+size_t ca_slots_largest_kept(size_t most) {
+  const size_t bound = most < CA_SLOT_CACHE_LARGEST ? most : CA_SLOT_CACHE_LARGEST;
+  size_t largest = 0;
+  for (size_t i = 0; i < slots.count && ca_arena_slot_size(&slots.arenas[i]) <= bound; i++) {
+    largest = ca_arena_slot_size(&slots.arenas[i]);
+  }
+  return largest;
+}
+
 ca_context_header *ca_slots_obtain_near(size_t size) {
   init_if_new();
   const unsigned here = slots.node_count == 0 ? 0 : ca_node_current();

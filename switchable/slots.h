@@ -18,6 +18,10 @@ ca_context_header *ca_slots_obtain(size_t size);
 /* The size of the largest slots. */
 size_t ca_slots_largest(void);
 
+/* The size of the largest slots, of `most` bytes at most, that threads keep (slot_cache.h); 0: they
+ * keep none. */
+size_t ca_slots_largest_kept(size_t most);
+
 /* A slot for the calling thread's own heap, on its NUMA node where the machine has several and that
  * node has any left. size 0: the largest. */
 ca_context_header *ca_slots_obtain_near(size_t size);

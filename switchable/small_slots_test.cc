@@ -169,8 +169,8 @@ TEST_P(SmallSlotsTest, GrowsThroughTheClassesUpToItsBudget) {
     blocks.push_back(block);
   }
   const ca_context_counts counts = ca_context_count(one);
-  EXPECT_EQ(counts.slot_size,
-            (IsBump() ? kLeast + kSmall : FirstSlot() % kMiddle) + kMiddle + kLarge);
+  EXPECT_EQ(counts.slot_size, FirstSlot() % kMiddle + kMiddle + kLarge)
+      << "a small one is followed by one that threads keep";
   EXPECT_EQ(counts.budget, settings_.budget);
   EXPECT_GT(counts.used, counts.budget - counts.budget / 10);
   EXPECT_LE(counts.peak, counts.budget);
@@ -194,6 +194,10 @@ TEST_P(SmallSlotsTest, ABlockGrowsOutOfASmallSlotAndBack) {
     std::memset(block, 7, size);
   }
   EXPECT_EQ(ca_switchable_reallocate(block, 10, 16).ptr, block) << "shrunk where it is";
+  std::size_t blocks = 0;
+  const auto count = [](void *seen, ca_block) { return ++*static_cast<std::size_t *>(seen) > 0; };
+  EXPECT_EQ(ca_context_walk(one, count, &blocks), CA_CONTEXT_DONE);
+  EXPECT_EQ(blocks, 1U) << "where it was before, there is none";
   const ca_context_counts counts = ca_context_count(one);
   EXPECT_EQ(counts.allocations - counts.deallocations, 1U);
   EXPECT_TRUE(ca_context_check(one));
@@ -242,6 +246,17 @@ TEST_P(SmallSlotsTest, WhereAClassIsOutTheNextOneServes) {
   Destroy(contexts_[0]);
   EXPECT_EQ(SlotSize(Create()), FirstSlot());
   EXPECT_TRUE(ca_context_is_none(Create()));
+}
+
+TEST_P(SmallSlotsTest, WhereNoneThatThreadsKeepIsIdleItGoesOnInASmallerOne) {
+  if (!IsBump()) GTEST_SKIP() << "begins in one that isn't the smallest";
+  const ca_context one = CreateAndSwapIn();
+  settings_.first = 2 * kSmall;
+  while (!ca_context_is_none(Create())) {
+  }
+  EXPECT_NE(Allocate(300), nullptr);
+  EXPECT_EQ(SlotSize(one), kLeast + kSmall);
+  EXPECT_EQ(Allocate(kSmall), nullptr);
 }
 
 TEST_P(SmallSlotsTest, OneThatRefusesToGoStays) {
