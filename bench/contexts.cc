@@ -3,8 +3,11 @@
 //   bazel run -c opt //bench:contexts -- [--contexts N] [--rounds N] [--kind KIND]
 //
 // KIND is the allocator in each context: bump (if not said), bit_set or trees; the back-end's name then
-// says so. "_small" are contexts that begin in a slot of 1 KiB, so that four share a page, and go on in
-// larger ones; "_small_huge" has these slots in transparent huge pages. (Trees begin in 16 KiB in any case.)
+// says so. "contexts" are of one program: those of a small budget begin in a slot of 1 KiB, so that four
+// share a page, and go on in larger ones; those of requests and of many blocks have all of their budget
+// from the beginning. Of "contexts_page" each begins in a page of its own, of "contexts_growing" also
+// those of requests begin in 1 KiB, and "contexts_huge" has these slots in transparent huge pages.
+// (Trees don't fit 1 KiB.)
 //
 // Prints CSV: measure,backend,value,unit. Memory is measured once, each back-end in a process of its
 // own: `live_contexts` is how many could be alive with a block of 64 bytes each, at most N (1,000,000
@@ -53,12 +56,17 @@ void MeasureOneBlock(std::size_t contexts) {
 }
 
 template <typename Backend>
-void MeasureMemory(std::size_t contexts) {
-  MeasureOneBlock<Backend>(contexts);
+void MeasureTenBlocks(std::size_t contexts) {
   Population ten;
   if (InOwnProcess([=] { return WithTenBlocks<Backend>(contexts); }, &ten)) {
     Print("rss_ten_blocks", Backend::kName, ten.resident_of_each / 1024, "KiB");
   }
+}
+
+template <typename Backend>
+void MeasureMemory(std::size_t contexts) {
+  MeasureOneBlock<Backend>(contexts);
+  MeasureTenBlocks<Backend>(contexts);
 }
 
 struct RowName {
@@ -69,7 +77,7 @@ struct RowName {
 // Rows of times, and of ratios between them.
 class Times {
  public:
-  void Add(const char *measure, const char *backend, std::function<double()> measured) {
+  void Add(const char *measure, const std::string &backend, std::function<double()> measured) {
     rows_.push_back({{measure, backend}, std::move(measured), {}});
   }
   // Of the times of one row to those of another.
@@ -133,6 +141,15 @@ void AddLife(std::size_t contexts, Times *times) {
              [=] { return CreateAllocateDestroyCold<Backend, Idle::kPagesKept>(some); });
 }
 
+// Where the pages are there before the contexts are.
+template <typename Backend>
+void AddPresence(std::size_t contexts, Times *times) {
+  times->Add("create_malloc_destroy_cold_ahead", Backend::kName,
+             [=] { return CreateAllocateDestroyCold<Backend, Idle::kPagesAhead>(contexts); });
+  times->Add("create_malloc_destroy_cold_present", Backend::kName,
+             [=] { return CreateAllocateDestroyCold<Backend, Idle::kPagesPresent>(contexts); });
+}
+
 void AddPlain(PlainMalloc plain, Times *times) {
   times->Add("foreign_free", plain.name, [=] { return FreeForeign(plain); });
   times->Add("request", plain.name, [=] { return RequestFreed(plain); });
@@ -141,8 +158,8 @@ void AddPlain(PlainMalloc plain, Times *times) {
 void AddRequests(Times *times) {
   times->Add("request", "nobody", RequestByNobody);
   times->Add("request", Contexts::kName, RequestInContext<Contexts>);
-  times->Add("request", SmallContexts::kName, RequestInContext<SmallContexts>);
-  times->AddRatio("request_to_contexts", {"request", SmallContexts::kName},
+  times->Add("request", GrowingContexts::kName, RequestInContext<GrowingContexts>);
+  times->AddRatio("request_to_contexts", {"request", GrowingContexts::kName},
                   {"request", Contexts::kName});
   times->Add("request_in_heap", "mimalloc", RequestInContext<MimallocHeaps>);
   times->Add("request_in_heap", "jemalloc", RequestInContextReset<JemallocArenas>);
@@ -170,26 +187,19 @@ void MeasureTimes(const Options &options) {
   times.Add("call_through_pointer", "nobody", CallThroughPointer);
   times.Add("touch_new_page", "kernel", [=] { return TouchNewPage(some); });
   AddLife<Contexts>(options.contexts, &times);
-  AddLife<SmallContexts>(options.contexts, &times);
+  AddLife<PageContexts>(options.contexts, &times);
   times.Add("swap_in_out_migrating", Contexts::kName,
             [] { return SwapInAndOutMigrating<Contexts>(200); });
   times.Add("swap_in_out_migrating_first", Contexts::kName,
             [] { return SwapInAndOutMigrating<Contexts>(1); });
   AddLife<MimallocHeaps>(options.contexts, &times);
   AddLife<JemallocArenas>(options.contexts, &times);
-  times.Add("create_malloc_destroy_cold_ahead", Contexts::kName, [=] {
-    return CreateAllocateDestroyCold<Contexts, Idle::kPagesAhead>(options.contexts);
-  });
-  times.Add("create_malloc_destroy_cold_ahead", SmallContexts::kName,
-            [=] { return CreateAllocateDestroyCold<SmallContexts, Idle::kPagesAhead>(many); });
-  times.Add("create_malloc_destroy_cold_present", Contexts::kName,
-            [=] { return CreateAllocateDestroyCold<Contexts, Idle::kPagesPresent>(many); });
-  times.Add("create_malloc_destroy_cold_present", SmallContexts::kName,
-            [=] { return CreateAllocateDestroyCold<SmallContexts, Idle::kPagesPresent>(many); });
-  times.Add("create_malloc_destroy_cold", SmallHugeContexts::kName,
-            [=] { return CreateAllocateDestroyCold<SmallHugeContexts, Idle::kPagesKept>(many); });
-  times.Add("create_malloc_destroy_given_back", Contexts::kName,
-            [=] { return CreateAllocateDestroyCold<Contexts, Idle::kPagesGivenBack>(some); });
+  AddPresence<Contexts>(many, &times);
+  AddPresence<PageContexts>(many, &times);
+  times.Add("create_malloc_destroy_cold", HugeContexts::kName,
+            [=] { return CreateAllocateDestroyCold<HugeContexts, Idle::kPagesKept>(many); });
+  times.Add("create_malloc_destroy_given_back", PageContexts::kName,
+            [=] { return CreateAllocateDestroyCold<PageContexts, Idle::kPagesGivenBack>(some); });
   AddDestroys(&times);
   times.Add("foreign_free", Contexts::kName, [] { return FreeForeign(Contexts(1)); });
   AddPlain(GlibcMalloc(), &times);
@@ -242,8 +252,9 @@ int Main(int argc, char **argv) {
   PinToOneProcessor();
   std::printf("measure,backend,value,unit\n");
   MeasureMemory<Contexts>(options.contexts);
-  MeasureMemory<SmallContexts>(options.contexts);
-  MeasureOneBlock<SmallHugeContexts>(options.contexts);
+  MeasureMemory<PageContexts>(options.contexts);
+  MeasureTenBlocks<GrowingContexts>(options.contexts);
+  MeasureOneBlock<HugeContexts>(options.contexts);
   MeasureMemory<MimallocHeaps>(options.contexts);
   MeasureMemory<JemallocArenas>(options.contexts);
   MeasureTimes(options);

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #include <cstddef>
-#include <cstring>
+#include <string>
 
 #include "bench/measure.h"
 #include "switchable/context.h"
@@ -28,48 +28,23 @@ namespace ca_bench {
 // present by the one before, kPagesPresent those of all at the start.
 enum class Idle { kPagesKept, kPagesGivenBack, kPagesAhead, kPagesPresent };
 
-// Ours, behind malloc. All settings are here.
+// What a context that mostly waits may need.
+constexpr std::size_t kSmallBudget = 8 << 10;
+
+// Ours, behind malloc. All settings are here: contexts of a small budget begin in a slot of 1 KiB, of
+// which four share a page, and get more when they need it; others have all of theirs from the beginning.
 struct Contexts {
   using Context = ca_context;
-  static inline const char *kName = "contexts";
+  static inline std::string kName = "contexts";
 
   // Room for `most` small ones at the same time. Address space only, until it is used.
-  explicit Contexts(std::size_t most, Idle idle = Idle::kPagesKept) {
-    const std::size_t retained = idle == Idle::kPagesGivenBack ? 1 : 0;
-    const std::size_t ahead = idle == Idle::kPagesAhead ? 63 : 0;
-    ca_contexts_settings settings = {};
-    settings.classes[0] = {std::size_t{16} << 10, most + 1024, retained, ahead, false};
-    settings.classes[1] = {std::size_t{64} << 10, most / 8 + 8192, retained, 0, false};
-    settings.classes[2] = {std::size_t{1} << 20, 1024, retained, 0, false};
-    settings.classes[3] = {std::size_t{64} << 20, 64, retained, 0, false};
-    Init(settings);
-    if (idle == Idle::kPagesPresent) ca_contexts_make_present(std::size_t{16} << 10, most + 1);
-  }
+  explicit Contexts(std::size_t most, Idle idle = Idle::kPagesKept) : Contexts(most, idle, false) {}
   // Of the allocator in each context, by name. Returns false if there is no such.
-  static bool ChooseKind(const char *kind) {
-    static constexpr struct {
-      const char *kind;
-      const char *name;
-      const char *small_name;
-      const char *huge_name;
-      ca_context_kind value;
-    } kKinds[] = {{"bump", "contexts", "contexts_small", "contexts_small_huge", CA_CONTEXT_BUMP},
-                  {"bit_set", "contexts_bit_set", "contexts_bit_set_small",
-                   "contexts_bit_set_small_huge", CA_CONTEXT_BIT_SET},
-                  {"trees", "contexts_trees", "contexts_trees_small", "contexts_trees_small_huge",
-                   CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE}};
-    for (const auto &one : kKinds) {
-      if (std::strcmp(kind, one.kind) == 0) {
-        kName = one.name;
-        small_name_ = one.small_name;
-        huge_name_ = one.huge_name;
-        kind_ = one.value;
-        return true;
-      }
-    }
-    return false;
+  static bool ChooseKind(const std::string &kind);
+
+  static Context Create(std::size_t budget) {
+    return CreateWith(budget, budget <= kSmallBudget ? kFirst : 0);
   }
-  static Context Create(std::size_t budget) { return CreateWith(budget, 0); }
   static bool IsNone(Context context) { return ca_context_is_none(context); }
   static void Enter(Context context) { ca_context_swap_in(context); }
   static void Leave() { ca_context_swap_out(); }
@@ -79,10 +54,21 @@ struct Contexts {
   static void Reset(Context context) { ca_context_reset(context); }
 
  protected:
-  struct None {};
-  explicit Contexts(None) {}
-  static void Init(const ca_contexts_settings &settings) {
+  static constexpr std::size_t kFirst = 600;
+
+  Contexts(std::size_t most, Idle idle, bool huge_pages)
+      : Contexts({std::size_t{1} << 10, most + 1024, 0, idle == Idle::kPagesAhead ? 255U : 0U,
+                  huge_pages},
+                 most, idle) {}
+  Contexts(const ca_context_class &smallest, std::size_t most, Idle idle) {
+    const std::size_t retained = smallest.retained;
+    ca_contexts_settings settings = {};
+    settings.classes[0] = smallest;
+    settings.classes[1] = {std::size_t{64} << 10, most / 8 + 8192, retained, 0, false};
+    settings.classes[2] = {std::size_t{1} << 20, 1024, retained, 0, false};
+    settings.classes[3] = {std::size_t{64} << 20, 64, retained, 0, false};
     if (!ca_contexts_init(&settings)) std::exit(1);
+    if (idle == Idle::kPagesPresent) ca_contexts_make_present(smallest.slot_size, most + 1);
   }
   static Context CreateWith(std::size_t budget, std::size_t first) {
     ca_context_settings settings = {};
@@ -91,41 +77,49 @@ struct Contexts {
     settings.kind = kind_;
     return ca_context_create(&settings);
   }
-  static inline const char *small_name_ = "contexts_small";
-  static inline const char *huge_name_ = "contexts_small_huge";
 
  private:
   static inline ca_context_kind kind_ = CA_CONTEXT_BUMP;
 };
 
-// The same, begun in slots of which four share a page, and going on in larger ones.
-struct SmallContexts : Contexts {
-  static inline const char *const &kName = small_name_;
+// Each in a slot of 16 KiB, and so in a page of its own.
+struct PageContexts : Contexts {
+  static inline std::string kName = "contexts_page";
 
-  explicit SmallContexts(std::size_t most, Idle idle = Idle::kPagesKept)
-      : SmallContexts(most, idle == Idle::kPagesAhead ? 255 : 0, false) {
-    if (idle == Idle::kPagesPresent) ca_contexts_make_present(std::size_t{1} << 10, most + 1);
-  }
-  static Context Create(std::size_t budget) { return CreateWith(budget, 600); }
-
- protected:
-  SmallContexts(std::size_t most, std::size_t ahead, bool huge_pages) : Contexts(None()) {
-    ca_contexts_settings settings = {};
-    settings.classes[0] = {std::size_t{1} << 10, most + 1024, 0, ahead, huge_pages};
-    settings.classes[1] = {std::size_t{16} << 10, most / 8 + 8192, 0, 0, false};
-    settings.classes[2] = {std::size_t{64} << 10, most / 8 + 8192, 0, 0, false};
-    settings.classes[3] = {std::size_t{1} << 20, 1024, 0, 0, false};
-    Init(settings);
-  }
+  explicit PageContexts(std::size_t most, Idle idle = Idle::kPagesKept)
+      : Contexts({std::size_t{16} << 10, most + 1024, idle == Idle::kPagesGivenBack ? 1U : 0U,
+                  idle == Idle::kPagesAhead ? 63U : 0U, false},
+                 most, idle) {}
+  static Context Create(std::size_t budget) { return CreateWith(budget, 0); }
 };
 
-// The small slots in transparent huge pages, if the system has them.
-struct SmallHugeContexts : SmallContexts {
-  static inline const char *const &kName = huge_name_;
+// Each begins in a slot of 1 KiB, also one that needs more at once.
+struct GrowingContexts : Contexts {
+  static inline std::string kName = "contexts_growing";
 
-  explicit SmallHugeContexts(std::size_t most, Idle = Idle::kPagesKept)
-      : SmallContexts(most, 0, true) {}
+  using Contexts::Contexts;
+  static Context Create(std::size_t budget) { return CreateWith(budget, kFirst); }
 };
+
+// The slots of 1 KiB in transparent huge pages, if the system has them.
+struct HugeContexts : Contexts {
+  static inline std::string kName = "contexts_huge";
+
+  explicit HugeContexts(std::size_t most, Idle idle = Idle::kPagesKept)
+      : Contexts(most, idle, true) {}
+};
+
+inline bool Contexts::ChooseKind(const std::string &kind) {
+  if (kind == "bit_set" || kind == "trees") {
+    kind_ = kind == "trees" ? CA_CONTEXT_MULTIPLE_BINARY_SEARCH_TREE : CA_CONTEXT_BIT_SET;
+    for (std::string *name :
+         {&kName, &PageContexts::kName, &GrowingContexts::kName, &HugeContexts::kName}) {
+      *name += "_" + kind;
+    }
+    return true;
+  }
+  return kind == "bump";
+}
 
 // The thread's default heap is what mi_malloc, its malloc, serves from.
 struct MimallocHeaps {

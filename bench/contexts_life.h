@@ -16,8 +16,6 @@
 
 namespace ca_bench {
 
-constexpr std::size_t kSmallBudget = 8 << 10;
-
 inline void *AllocateAndWrite(void *ptr) {
   if (ptr == nullptr) std::exit(1);
   *static_cast<volatile char *>(ptr) = 1;

@@ -58,7 +58,7 @@ Population Populate(std::size_t most, std::size_t budget, std::initializer_list<
 
 template <typename Backend>
 Population WithOneBlock(std::size_t most) {
-  return Populate<Backend>(most, 8 << 10, {64}, ResidentLimit(most));
+  return Populate<Backend>(most, kSmallBudget, {64}, ResidentLimit(most));
 }
 
 template <typename Backend>

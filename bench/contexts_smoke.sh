@@ -14,19 +14,22 @@ for backend in contexts mimalloc jemalloc; do
     has $measure $backend ns
   done
 done
-for measure in swap_in_out swap_in_out_many create_malloc_destroy_warm create_malloc_destroy_cold \
-  create_malloc_destroy_cold_ahead create_malloc_destroy_cold_present request; do
-  has $measure contexts_small ns
+for measure in swap_in_out swap_in_out_many create_malloc_destroy_warm create_malloc_destroy_cold; do
+  has $measure contexts_page ns
 done
-has create_malloc_destroy_cold contexts_small_huge ns
-has create_malloc_destroy_cold_ahead contexts ns
-has create_malloc_destroy_cold_present contexts ns
-for backend in contexts_small contexts_small_huge; do
+for backend in contexts contexts_page; do
+  has create_malloc_destroy_cold_ahead $backend ns
+  has create_malloc_destroy_cold_present $backend ns
+done
+has create_malloc_destroy_cold contexts_huge ns
+for backend in contexts_page contexts_huge; do
   has live_contexts $backend contexts
   has rss_one_block $backend KiB
 done
-has rss_ten_blocks contexts_small KiB
-has request_to_contexts contexts_small ratio
+has rss_ten_blocks contexts_page KiB
+has rss_ten_blocks contexts_growing KiB
+has request contexts_growing ns
+has request_to_contexts contexts_growing ratio
 for peer in glibc mimalloc jemalloc; do
   has request_to_$peer contexts ratio
   has foreign_free $peer ns
@@ -42,12 +45,12 @@ done
 has call_through_pointer nobody ns
 has touch_new_page kernel ns
 has request nobody ns
-has create_malloc_destroy_given_back contexts ns
+has create_malloc_destroy_given_back contexts_page ns
 has swap_in_out_migrating contexts ns
 has swap_in_out_migrating_first contexts ns
 has swap_in_out_to_call contexts ratio
 has destroy_100000_to_10 contexts ratio
-for backend in contexts contexts_small contexts_small_huge; do
+for backend in contexts contexts_page contexts_huge; do
   grep -qx "live_contexts,$backend,1000,contexts" <<<"$out"
 done
 if tail -n +2 <<<"$out" | grep -E ',0(\.0*)?,'; then

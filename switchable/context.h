@@ -186,8 +186,8 @@ typedef struct ca_context_class {
   bool huge_pages;
 } ca_context_class;
 
-/* All-zero is sane: 65,536 slots of 64 KiB and of 1 MiB, 1,024 of 64 MiB, fewer where the address
- * space is limited. Unused classes are zero; the others are in rising order of slot size. */
+/* All-zero is sane: 1,048,576 slots of 1 KiB, 65,536 of 64 KiB and of 1 MiB, 1,024 of 64 MiB, fewer
+ * where the address space is limited. Unused classes are zero; the others are in rising order of slot size. */
 typedef struct ca_contexts_settings {
   ca_context_class classes[CA_CONTEXT_CLASSES];
   ca_source *source; /* Where the slots come from, for the life of the process: its decommit must be

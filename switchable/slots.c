@@ -55,6 +55,7 @@ enum { FEWEST_SLOTS_SHIFT = 3 };
 
 static const ca_contexts_settings default_settings = {
     .classes = {
+        {.slot_size = (size_t)1 << 10, .slots = 1048576},
         {.slot_size = (size_t)64 << 10, .slots = 65536, .retained = 1024},
         {.slot_size = (size_t)1 << 20, .slots = 65536, .retained = 256},
         {.slot_size = (size_t)64 << 20, .slots = 1024, .retained = 4},
