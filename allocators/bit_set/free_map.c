@@ -110,9 +110,14 @@ static void settle_range(ca_free_map *self, size_t first, size_t last) {
 static inline __attribute__((always_inline)) unsigned part_of(const ca_free_map *self, size_t word,
                                                               unsigned longest, unsigned place,
                                                               uint64_t behind, unsigned length) {
-  const unsigned end = longest < 64 ? place + longest : 64 + ca_bits_run_at_bottom(behind);
-  const bool may_go_on = (end == 128) | (word * 64 + end == self->known);
-  return may_go_on ? place : end - length;
+  if (CA_LIKELY(longest < 64)) {
+    const unsigned end = place + longest;
+    return CA_UNLIKELY(word * 64 + end == self->known) ? place : end - length;
+  }
+  /* Where a long one ends nobody could foretell: no branch depends on it. */
+  const unsigned end = 64 + ca_bits_lowest(~behind | UINT64_C(1) << 63) + (unsigned)(~behind == 0);
+  const unsigned may_go_on = 0U - (end >> 7 | (unsigned)(word * 64 + end == self->known));
+  return (place & may_go_on) | ((end - length) & ~may_go_on);
 }
 
 /* Whether the run that the index has for the word begins in the `end` blocks at its bottom; without a
@@ -123,41 +128,95 @@ static inline bool is_listed_below(const ca_free_map *self, size_t word, unsigne
   return (has_one & is_below) != 0;
 }
 
+/* What was taken of a run, and what that leaves. */
+typedef struct part {
+  unsigned first; /* In blocks from the word's first, as is `end`, which is behind the last. */
+  unsigned end;
+  uint64_t left;        /* Bits of the word, */
+  uint64_t left_behind; /* and of the next one. */
+  uint64_t goes_on;     /* Whether a run reaches into the word from the one before: 1 or 0. */
+  bool leaves_more;     /* The rest of the run begins in the next word. */
+  bool was_listed;      /* The word in which the part ends has a run begin in it: it is stale. */
+  bool was_rest;        /* The run begins before the word: it is stale. */
+} part;
+
 /* `length` blocks of the free run that the index had for the word, and has forgotten, `longest`
- * blocks from `place` on; returns the first of them. They may lie in the word, in the next one, or
- * in both; nobody could foretell where, so no branch depends on it. What the index says of the next
- * word stays right, as the run began before it; but for one that is longer than the index can say,
- * and where stale. */
-static inline __attribute__((always_inline)) size_t take_part(ca_free_map *self, size_t word,
-                                                              unsigned longest, unsigned place,
-                                                              unsigned length) {
+ * blocks from `place` on. They may lie in the word, in the next one, or in both; nobody could foretell
+ * where, so no branch depends on it. What the index says of the next word stays right, as the run
+ * began before it; but for one that is longer than the index can say, and where stale. */
+static inline __attribute__((always_inline)) part cut_part(ca_free_map *self, size_t word,
+                                                           unsigned longest, unsigned place,
+                                                           unsigned length) {
   const uint64_t before = self->words[word];
   const uint64_t behind = bits_behind(self, word);
-  const unsigned first = part_of(self, word, longest, place, behind, length);
-  const unsigned end = first + length;
+  part taken;
+  taken.first = part_of(self, word, longest, place, behind, length);
+  taken.end = taken.first + length;
   const uint64_t run = UINT64_MAX >> (64 - length);
-  const uint64_t lower = run << (first & 63);
-  const uint64_t in_next = (uint64_t)0 - (first >> 6);
-  const uint64_t taken_behind = run >> 1 >> (~first & 63) | (lower & in_next);
-  const uint64_t goes_on = reaches(self, word);
-  const uint64_t after = before & ~(lower & ~in_next);
-  const bool leaves_more = (end >> 6 & behind >> (end & 63) & 1) != 0;
-  const bool was_listed =
-      is_listed_below(self, word + (end > 64), end & 63); /* The word's isn't. */
-  const bool is_continued = (~before << 1 << (63 - place) | (goes_on ^ 1)) == 0;
-  self->words[word] = after;
+  const uint64_t lower = run << (taken.first & 63);
+  const uint64_t in_next = (uint64_t)0 - (taken.first >> 6);
+  const uint64_t taken_behind = run >> 1 >> (~taken.first & 63) | (lower & in_next);
+  taken.goes_on = reaches(self, word);
+  taken.left = before & ~(lower & ~in_next);
+  taken.left_behind = behind & ~taken_behind;
+  taken.leaves_more = (taken.end >> 6 & behind >> (taken.end & 63) & 1) != 0;
+  taken.was_listed =
+      is_listed_below(self, word + (taken.end > 64), taken.end & 63); /* The word's isn't. */
+  taken.was_rest = (~before << 1 << (63 - place) | (taken.goes_on ^ 1)) == 0;
+  self->words[word] = taken.left;
   self->words[word + 1] &= ~taken_behind;
-  if (CA_UNLIKELY(leaves_more | was_listed)) {
+  return taken;
+}
+
+/* Tells the index what else begins in the word. */
+static inline __attribute__((always_inline)) void put_left(ca_free_map *self, size_t word,
+                                                           const part *taken, unsigned longest) {
+  unsigned place;
+  const unsigned length =
+      length_of(begun_within(taken->left, taken->goes_on), taken->left_behind, longest, &place);
+  ca_run_index_put_back(&self->index, word, length, place);
+}
+
+/* Tells it of the rest, if that begins in the next word, and the index has nothing of that, as is right
+ * while a run reaches through it. (Else it is stale, and has some of the rest.) Without a branch. */
+static inline __attribute__((always_inline)) void put_rest(ca_free_map *self, size_t word,
+                                                           const part *taken) {
+  const bool has_none = ca_run_index_length(&self->index, word + taken->leaves_more) == 0;
+  const bool is_there = taken->leaves_more & has_none;
+  const size_t next = word + is_there;
+  const unsigned place = taken->end & 63;
+  const unsigned inside = ca_bits_run_at_bottom(taken->left_behind >> place);
+  const unsigned beyond = ca_bits_lowest(~bits_behind(self, next) | UINT64_C(1) << 63);
+  const unsigned reach = inside + beyond; /* Behind one that ends inside nothing is free. */
+  const unsigned length = (reach < 64 ? reach : 64) & (0U - (unsigned)is_there);
+  ca_run_index_put_back(&self->index, next, length, place);
+}
+
+/* Takes `length` blocks of a run of this length, which is in use; returns the first of them. The rest of
+ * one of 64 or more often begins in the next word: too often to be guessed. That it is one of these is
+ * known long before its bits are. */
+static inline __attribute__((always_inline)) size_t take_of(ca_free_map *self, unsigned longest,
+                                                            unsigned length) {
+  const size_t group = ca_run_index_first_group(&self->index, longest);
+  /* While the word is being found: its bits, and the set that it most likely joins. */
+  __builtin_prefetch(self->words + group * CA_RUN_GROUP);
+  __builtin_prefetch(ca_run_index_set_word(&self->index, 0, group / 64, longest - length), 1);
+  unsigned place;
+  const size_t word = ca_run_index_take_first_in(&self->index, group, longest, &place);
+  const part taken = cut_part(self, word, longest, place, length);
+  bool is_unsettled = taken.leaves_more | taken.was_listed;
+  if (CA_UNLIKELY(longest == 64)) {
+    put_rest(self, word, &taken);
+    is_unsettled = taken.was_listed;
+  }
+  if (CA_UNLIKELY(is_unsettled)) {
     settle(self, word + 1);
   }
-  if (CA_UNLIKELY(is_continued)) {
+  if (CA_UNLIKELY(taken.was_rest)) {
     settle(self, word - 1);
   }
-  unsigned left_place;
-  const unsigned left =
-      length_of(begun_within(after, goes_on), behind & ~taken_behind, longest, &left_place);
-  ca_run_index_put_back(&self->index, word, left, left_place);
-  return word * 64 + first;
+  put_left(self, word, &taken, longest);
+  return word * 64 + taken.first;
 }
 
 void ca_free_map_take(ca_free_map *self, size_t first, size_t length) {
@@ -416,11 +475,7 @@ size_t ca_free_map_take_known(ca_free_map *self, unsigned length) {
   if (CA_UNLIKELY(longest == 0)) {
     return CA_FREE_MAP_NONE;
   }
-  const size_t group = ca_run_index_first_group(&self->index, longest);
-  __builtin_prefetch(self->words + group * CA_RUN_GROUP); /* While the word is being found. */
-  unsigned place;
-  const size_t word = ca_run_index_take_first_in(&self->index, group, longest, &place);
-  return take_part(self, word, longest, place, length);
+  return take_of(self, longest, length);
 }
 
 bool ca_free_map_all_free(const ca_free_map *self, size_t first, size_t length) {

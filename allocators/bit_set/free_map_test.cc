@@ -460,6 +460,9 @@ TEST(FreeMapTest, ARunIsKnownInTheWordInWhichItBegins) {
   ExpectListed(map, 0, 8, 50);
   EXPECT_EQ(ca_free_map_take_known(&map.map, 8), 50U);
   ExpectListed(map, 0, 0, 0);
+  ca_free_map_give(&map.map, 50, 70);
+  EXPECT_EQ(ca_free_map_take_known(&map.map, 10), 110U) << "of a long one, too, if it ends there";
+  ExpectListed(map, 0, 60, 50);
   EXPECT_TRUE(ca_free_map_check(&map.map));
 }
 
@@ -515,6 +518,22 @@ TEST(FreeMapTest, WhatASingleBlockJoinedIsNotListedTwice) {
   join();
   EXPECT_EQ(ca_free_map_take_known(&map.map, 5), 64U);
   ExpectListed(map, 0, 1, 63);
+  EXPECT_TRUE(ca_free_map_check(&map.map));
+}
+
+TEST(FreeMapTest, WhatASingleBlockMadeLongIsNotListedTwice) {
+  Map map(64 * 3);
+  map.TakeAll();
+  ca_free_map_give(&map.map, 64, 50);
+  ca_free_map_give(&map.map, 36, 27);
+  ca_free_map_give(&map.map, 0, 34);
+  ca_free_map_put(&map.map, 63);
+  EXPECT_EQ(ca_free_map_take_known(&map.map, 34), 0U);  // So that the word's next run is listed.
+  ExpectListed(map, 0, 64, 36);
+  ExpectListed(map, 1, 50, 0);
+  EXPECT_EQ(ca_free_map_take_known(&map.map, 60), 54U);
+  ExpectListed(map, 0, 18, 36);
+  ExpectListed(map, 1, 0, 0);
   EXPECT_TRUE(ca_free_map_check(&map.map));
 }
 

@@ -161,17 +161,11 @@ static inline unsigned ca_run_index_fitting(const ca_run_index *self, unsigned l
 }
 
 /* The lowest group with a word of this length, which is in use; and the lowest such word in a group
- * that has one. Who looks for a group soon puts one of its words, and leaves and joins sets of any
- * length: these are fetched. (Not by a function of its own: gcc would take it for one without
- * effect, and its calls away.) */
+ * that has one. */
 static inline size_t ca_run_index_first_group(const ca_run_index *self, unsigned length) {
   size_t at = 0;
   for (unsigned level = self->level.count; level-- > 0;) {
-    const uint64_t *const words = ca_run_index_set_word(self, level, 0, length);
-    for (unsigned i = 0; level == 0 && i < CA_RUN_LENGTHS; i += 8) {
-      __builtin_prefetch(self->sets + at * CA_RUN_LENGTHS + i, 1);
-    }
-    at = at * 64 + ca_bits_lowest(words[at * CA_RUN_LENGTHS]);
+    at = at * 64 + ca_bits_lowest(*ca_run_index_set_word(self, level, at, length));
   }
   return at;
 }
