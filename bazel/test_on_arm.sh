@@ -12,4 +12,4 @@ libraries=$(bazel query 'labels("deps", //...)' 2>/dev/null | grep '^@' | grep -
 tests=$(bazel query "kind(cc_test, //...) except rdeps(//..., set($libraries)) except attr(tags, 'manual|no_qemu', //...)" \
   2>/dev/null)
 # shellcheck disable=SC2086
-exec bazel test --config=aarch64 --test_env=GTEST_FILTER=-QuarantineDeathTest.ATouch*:PlacementTest.Libssl*:BiasDeathTest.* "$@" $tests
+exec bazel test --config=aarch64 --test_env=GTEST_FILTER=-QuarantineDeathTest.ATouch*:PlacementTest.Libssl*:BiasDeathTest.*:ClassesTest.HugePages* "$@" $tests

@@ -7,7 +7,7 @@
 // share a page, and go on in larger ones; those of requests and of many blocks have all of their budget
 // from the beginning. Of "contexts_page" each begins in a page of its own, of "contexts_growing" also
 // those of requests begin in 1 KiB, and "contexts_huge" has these slots in transparent huge pages.
-// (Trees don't fit 1 KiB.)
+// (Bit sets and trees, whose headers are larger, begin in 2 KiB.)
 //
 // Prints CSV: measure,backend,value,unit. Memory is measured once, each back-end in a process of its
 // own: `live_contexts` is how many could be alive with a block of 64 bytes each, at most N (1,000,000

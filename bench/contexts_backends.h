@@ -56,8 +56,12 @@ struct Contexts {
  protected:
   static constexpr std::size_t kFirst = 600;
 
+  // The headers of bit sets and trees leave no 600 bytes of 1 KiB.
+  static std::size_t SmallSlot() { return std::size_t{kind_ == CA_CONTEXT_BUMP ? 1U : 2U} << 10; }
+
   Contexts(std::size_t most, Idle idle, bool huge_pages)
-      : Contexts({std::size_t{1} << 10, most + 1024, 0, idle == Idle::kPagesAhead ? 255U : 0U,
+      : Contexts({SmallSlot(), most + 1024, 0,
+                  idle == Idle::kPagesAhead ? (std::size_t{256} << 10) / SmallSlot() - 1 : 0,
                   huge_pages},
                  most, idle) {}
   Contexts(const ca_context_class &smallest, std::size_t most, Idle idle) {

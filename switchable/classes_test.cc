@@ -120,39 +120,121 @@ TEST(ClassesTest, OneThatNoSlotHoldsIsRefused) {
   });
 }
 
-// The slot that a small context takes for its second block, in a family with room for 40,000 bytes,
-// where the only slot of 32 KiB is idle, or else taken.
-std::size_t GrowthWithinRoom(std::size_t budget, bool is_idle) {
-  ca_contexts_settings slots = {};
-  slots.classes[0] = {kSmall, 16, 0, 0, false};
-  slots.classes[1] = {kLarge / 4, 16, 0, 0, false};
-  slots.classes[2] = {kLarge / 2, 1, 0, 0, false};
-  slots.classes[3] = {kLarge, 4, 0, 0, false};
-  EXPECT_TRUE(ca_contexts_init(&slots));
+// The slot that a small context takes for its second block: beside slots of 16, 32 and 64 KiB.
+std::size_t Growth(std::size_t budget, ca_context parent) {
   ca_context_settings settings = {};
   settings.kind = CA_CONTEXT_BUMP;
-  settings.budget = 500;
-  settings.family_budget = 500 + kSmall - CA_CONTEXT_OVERHEAD + 40000;
-  settings.parent = ca_context_create(&settings);
-  settings.family_budget = 0;
   settings.budget = budget;
   settings.first = kSmall - CA_CONTEXT_OVERHEAD;
+  settings.parent = parent;
   const ca_context one = ca_context_create(&settings);
-  if (!is_idle) CreateWith(kLarge / 2 - CA_CONTEXT_OVERHEAD);
   EXPECT_EQ(ca_context_swap_in(one), CA_CONTEXT_DONE);
   EXPECT_NE(ca_switchable_allocate(2000, 16).ptr, nullptr);
   EXPECT_TRUE(ca_context_check(one));
-  EXPECT_EQ(ca_testing::SlotsOut(), is_idle ? 3U : 4U) << "what was tried is given back";
+  ca_context_swap_out();
   return ca_context_count(one).slot_size - kSmall;
 }
 
-TEST(ClassesTest, WithinAFamilysRoomNoneOfTheLargestIsTaken) {
-  InItsOwnProcess([] { EXPECT_EQ(GrowthWithinRoom(60000, true), kLarge / 2); });
-  InItsOwnProcess([] { EXPECT_EQ(GrowthWithinRoom(60000, false), kLarge / 4); });
+void InitForGrowth() {
+  ca_contexts_settings slots = {};
+  slots.classes[0] = {kSmall, 16, 0, 0, false};
+  slots.classes[1] = {kLarge / 4, 16, 0, 0, false};
+  slots.classes[2] = {kLarge / 2, 16, 0, 0, false};
+  slots.classes[3] = {kLarge, 16, 0, 0, false};
+  ASSERT_TRUE(ca_contexts_init(&slots));
 }
 
 TEST(ClassesTest, NoMoreIsTakenThanTheBudgetLeaves) {
-  InItsOwnProcess([] { EXPECT_EQ(GrowthWithinRoom(10000, true), kLarge / 4); });
+  InItsOwnProcess([] {
+    InitForGrowth();
+    EXPECT_EQ(Growth(10000, {}), kLarge / 4);
+    EXPECT_EQ(Growth(30000, {}), kLarge / 2);
+    EXPECT_EQ(Growth(60000, {}), kLarge);
+    EXPECT_EQ(ca_testing::SlotsOut(), 6U);
+  });
+}
+
+TEST(ClassesTest, OfAFamilysRoomNoMoreIsTakenThanIsNeeded) {
+  InItsOwnProcess([] {
+    InitForGrowth();
+    ca_context_settings settings = {};
+    settings.budget = 500;
+    settings.family_budget = 500 + 3 * (kSmall + kLarge / 4 - 2 * CA_CONTEXT_OVERHEAD);
+    const ca_context parent = ca_context_create(&settings);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(Growth(60000, parent), kLarge / 4);
+    EXPECT_EQ(ca_context_count(parent).family_used, settings.family_budget);
+    EXPECT_EQ(ca_context_count(parent).family_refusals, 0U);
+  });
+}
+
+TEST(ClassesTest, WhereNoneThatThreadsKeepIsIdleTheLargerOnesAreLeftToWhoNeedsThem) {
+  InItsOwnProcess([] {
+    ca_contexts_settings slots = {};
+    slots.classes[0] = {kSmall, 16, 0, 0, false};
+    slots.classes[1] = {kLarge / 4, 1, 0, 0, false};
+    slots.classes[2] = {kLarge, 1, 0, 0, false};
+    slots.classes[3] = {16 * kLarge, 1, 0, 0, false};
+    ASSERT_TRUE(ca_contexts_init(&slots));
+    ca_context_settings settings = {};
+    settings.kind = CA_CONTEXT_BUMP;
+    settings.budget = 4 * kLarge;
+    settings.first = kSmall - CA_CONTEXT_OVERHEAD;
+    for (const std::size_t next : {kLarge, kLarge / 4, 16 * kLarge}) {
+      const ca_context one = ca_context_create(&settings);
+      EXPECT_EQ(ca_context_swap_in(one), CA_CONTEXT_DONE);
+      EXPECT_NE(ca_switchable_allocate(2000, 16).ptr, nullptr);
+      EXPECT_EQ(ca_context_count(one).slot_size, kSmall + next);
+      ca_context_swap_out();
+    }
+  });
+}
+
+TEST(ClassesTest, WithinAFamilysRoomNoneOfTheLargestIsTakenThatTheThreadKeeps) {
+  InItsOwnProcess([] {
+    ca_contexts_settings slots = {};
+    slots.classes[0] = {kSmall, 16, 0, 0, false};
+    slots.classes[1] = {kLarge, 4, 0, 0, false};
+    ASSERT_TRUE(ca_contexts_init(&slots));
+    ca_context_settings settings = {};
+    settings.kind = CA_CONTEXT_BUMP;
+    settings.budget = 500;
+    settings.family_budget = 500 + kSmall - CA_CONTEXT_OVERHEAD + 20000;
+    settings.parent = ca_context_create(&settings);
+    settings.family_budget = 0;
+    settings.budget = 40000;
+    settings.first = kSmall - CA_CONTEXT_OVERHEAD;
+    const ca_context one = ca_context_create(&settings);
+    EXPECT_EQ(ca_context_destroy(CreateWith(kLarge / 2)), CA_CONTEXT_DONE);
+    EXPECT_EQ(ca_context_swap_in(one), CA_CONTEXT_DONE);
+    EXPECT_EQ(ca_switchable_allocate(2000, 16).ptr, nullptr);
+    EXPECT_EQ(ca_context_count(settings.parent).family_refusals, 1U);
+  });
+}
+
+TEST(ClassesTest, WhatExhaustedEndsIsGrownInto) {
+  InItsOwnProcess([] {
+    ca_contexts_settings slots = {};
+    slots.classes[0] = {kSmall, 16, 0, 0, false};
+    slots.classes[1] = {kLarge, 1, 0, 0, false};
+    ASSERT_TRUE(ca_contexts_init(&slots));
+    static ca_context other;
+    other = CreateWith(kLarge / 2);
+    ca_context_settings settings = {};
+    settings.kind = CA_CONTEXT_BUMP;
+    settings.budget = 40000;
+    settings.first = kSmall - CA_CONTEXT_OVERHEAD;
+    settings.over_budget = CA_OVER_BUDGET_ASK;
+    settings.exhausted = [](void *, std::size_t) {
+      return ca_context_destroy(other) == CA_CONTEXT_DONE;  // Once.
+    };
+    const ca_context one = ca_context_create(&settings);
+    EXPECT_EQ(ca_context_swap_in(one), CA_CONTEXT_DONE);
+    EXPECT_NE(ca_switchable_allocate(2000, 16).ptr, nullptr);
+    const ca_context_counts counts = ca_context_count(one);
+    EXPECT_EQ(counts.slot_size, kSmall + kLarge);
+    EXPECT_EQ(counts.allocations, 1U);
+    EXPECT_EQ(counts.refusals, 0U);
+  });
 }
 
 TEST(ClassesTest, AheadOfSmallSlotsTheirPagesAreThere) {

@@ -27,10 +27,11 @@
  *             bytes. That slot may be as small as CA_CONTEXT_LEAST_SLOT, so that many that wait
  *             share a page. Where it would refuse a request, it gets one more slot, an extension:
  *             at least twice as large as its last one, or large enough for all that its budget
- *             leaves, and for the request; where one is idle, and so much is left, of the largest
- *             class up to 64 KiB or beyond; of that as many bytes as the budget leaves, or where a
- *             family has less room for it and the slot is none of the largest, as that has. So
- *             there are at most CA_CONTEXT_CLASSES - 1 of them. A block lies in one slot, so that
+ *             leaves, and for the request. A context that counts in no family gets one of the
+ *             largest class up to 64 KiB, or of the smallest that holds all that is left, if one is
+ *             idle. Of the slot it has as many bytes as the budget leaves, or where a family has
+ *             less room for it and the slot is none of the largest, as that has. So there are at
+ *             most CA_CONTEXT_CLASSES - 1 of them. A block lies in one slot, so that
  *             the budget can't all be one block. Where no such slot is idle, it is as over budget.
  *             Reset and destroy give the extensions back, O(1) each. Costs nobody else anything; a
  *             block in an extension is freed at the price of one more load, and where the kind

@@ -189,17 +189,15 @@ static size_t least_slot_size(const ca_context_header *self, size_t left, size_t
   return larger(size + self->overhead, smaller(left + self->overhead, twice));
 }
 
-/* Of `least` bytes or more, and where it may be and so much is left as large as threads keep: that
- * costs little, and often is the last one that the context needs. */
+/* Of `least` to `most` bytes, and where one is idle, and so much is left, as large as threads keep: that
+ * costs little, and often is the last one that the context needs. Never a larger one for that: these
+ * are for who needs them. Nor where it counts in a family: its room is for others, too. */
 static ca_context_header *obtain_extension(const ca_context_header *self, size_t least, size_t most,
                                            size_t left) {
-  const size_t kept = smaller(left + self->overhead, ca_slots_largest_kept(most));
-  ca_context_header *const new = least < kept ? ca_slots_obtain(kept) : NULL;
-  if (new == NULL || new->slot_size <= most) {
-    return new != NULL ? new : ca_slots_obtain(least);
-  }
-  ca_slots_release(new);
-  return ca_slots_obtain(least);
+  const size_t largest = ca_family_of(self) == NULL ? ca_slots_largest_kept() : 0;
+  const size_t kept = smaller(left + self->overhead, largest);
+  ca_context_header *const new = least < kept ? ca_slots_obtain_within(kept, largest) : NULL;
+  return new != NULL ? new : ca_slots_obtain_within(least, most);
 }
 
 /* From the slots of `least` to `most` bytes, with `left` bytes for blocks at most. */
@@ -212,9 +210,8 @@ CA_COLD static ca_block extend_from(ca_context_header *self, size_t least, size_
     }
     const size_t slot_size = new->slot_size;
     /* What it needs besides is its kind's to know. */
-    const ca_block block = init_extension(self, new, left) && slot_size <= most
-                               ? allocate_in(new, size, align)
-                               : ca_block_none();
+    const ca_block block =
+        init_extension(self, new, left) ? allocate_in(new, size, align) : ca_block_none();
     const bool would_do = !ca_block_is_none(block);
     if (would_do && ca_family_charge(self, ca_context_range_size(new))) {
       link_extension(self, new);

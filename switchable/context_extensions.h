@@ -45,9 +45,10 @@ static inline size_t ca_context_ranges_size(const ca_context_header *self) {
 }
 
 /* Adds an extension, and returns a block of this size and alignment in it. None, and nothing
- * changed, if the budget leaves none, if no slot that could do is idle, or if a family has no room
- * for it. Requires that the caller holds self, as do the others. O(1), but for what a new allocator
- * of its kind costs. */
+ * changed but a family's count of refusals, if the budget leaves none, if no slot that could do is
+ * idle, or if a family has no room for it. Requires that the caller holds self, as do the others.
+ * O(1), but for what a new allocator of its kind costs, and O(threads) where a class of slots that
+ * threads keep is exhausted. */
 ca_block ca_context_extend(ca_context_header *self, size_t size, size_t align);
 
 /* Adds the reserve of a context that is not a bump, and has no extension yet. OUT_OF_RANGE, and

@@ -285,8 +285,8 @@ CA_COLD static ca_context_header *obtain_kept(size_t which) {
   }
 }
 
-static __attribute__((noinline)) ca_context_header *obtain_from(size_t which) {
-  for (; which < slots.count; which++) {
+static __attribute__((noinline)) ca_context_header *obtain_from(size_t which, size_t most) {
+  for (; which < slots.count && ca_arena_slot_size(&slots.arenas[which]) <= most; which++) {
     ca_arena *const arena = &slots.arenas[which];
     ca_context_header *slot = begin_slot(arena, which, ca_arena_obtain(arena));
     if (CA_UNLIKELY(slot == NULL) && ca_arena_slot_size(arena) <= CA_SLOT_CACHE_LARGEST) {
@@ -299,14 +299,15 @@ static __attribute__((noinline)) ca_context_header *obtain_from(size_t which) {
   return NULL;
 }
 
-ca_context_header *ca_slots_obtain(size_t size) {
+static inline __attribute__((always_inline)) ca_context_header *obtain(size_t size, size_t most) {
   init_if_new();
   size_t which = 0;
   while (which < slots.count && ca_arena_slot_size(&slots.arenas[which]) < size) {
     which++;
   }
   const ca_thread_state *const state = ca_thread_state_get();
-  if (CA_LIKELY(state->record != NULL && which < slots.count)) {
+  if (CA_LIKELY(state->record != NULL && which < slots.count &&
+                ca_arena_slot_size(&slots.arenas[which]) <= most)) {
     ca_context_header *const kept = ca_slot_cache_take(state->record, which);
     if (CA_LIKELY(kept != NULL)) {
       ca_unpoison_defined(kept, kept->slot_size);
@@ -314,19 +315,23 @@ ca_context_header *ca_slots_obtain(size_t size) {
       return kept;
     }
   }
-  return obtain_from(which);
+  return obtain_from(which, most);
 }
+
+ca_context_header *ca_slots_obtain(size_t size) { return obtain(size, SIZE_MAX); }
+
+ca_context_header *ca_slots_obtain_within(size_t size, size_t most) { return obtain(size, most); }
 
 size_t ca_slots_largest(void) {
   init_if_new();
   return slots.count == 0 ? 0 : ca_arena_slot_size(&slots.arenas[slots.count - 1]);
 }
 
-size_t ca_slots_largest_kept(size_t most) {
-  const size_t bound = most < CA_SLOT_CACHE_LARGEST ? most : CA_SLOT_CACHE_LARGEST;
+size_t ca_slots_largest_kept(void) {
   size_t largest = 0;
-  for (size_t i = 0; i < slots.count && ca_arena_slot_size(&slots.arenas[i]) <= bound; i++) {
-    largest = ca_arena_slot_size(&slots.arenas[i]);
+  for (size_t i = 0; i < slots.count; i++) {
+    const size_t size = ca_arena_slot_size(&slots.arenas[i]);
+    largest = size <= CA_SLOT_CACHE_LARGEST ? size : largest;
   }
   return largest;
 }

@@ -15,12 +15,14 @@
  * one that it kept (slot_cache.h), else 0. */
 ca_context_header *ca_slots_obtain(size_t size);
 
+/* The same, from the classes of `most` bytes at most: none of the larger ones is touched. */
+ca_context_header *ca_slots_obtain_within(size_t size, size_t most);
+
 /* The size of the largest slots. */
 size_t ca_slots_largest(void);
 
-/* The size of the largest slots, of `most` bytes at most, that threads keep (slot_cache.h); 0: they
- * keep none. */
-size_t ca_slots_largest_kept(size_t most);
+/* The size of the largest slots that threads keep (slot_cache.h); 0: they keep none. */
+size_t ca_slots_largest_kept(void);
 
 /* A slot for the calling thread's own heap, on its NUMA node where the machine has several and that
  * node has any left. size 0: the largest. */

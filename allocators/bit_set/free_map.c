@@ -136,8 +136,8 @@ typedef struct part {
   uint64_t left_behind; /* and of the next one. */
   uint64_t goes_on;     /* Whether a run reaches into the word from the one before: 1 or 0. */
   bool leaves_more;     /* The rest of the run begins in the next word. */
-  bool was_listed;      /* The word in which the part ends has a run begin in it: it is stale. */
-  bool was_rest;        /* The run begins before the word: it is stale. */
+  bool was_listed;      /* The index had some of the part for the word in which it ends: stale. */
+  bool was_rest;        /* The run begins before the word: what the index had was stale. */
 } part;
 
 /* `length` blocks of the free run that the index had for the word, and has forgotten, `longest`
@@ -162,7 +162,7 @@ static inline __attribute__((always_inline)) part cut_part(ca_free_map *self, si
   taken.leaves_more = (taken.end >> 6 & behind >> (taken.end & 63) & 1) != 0;
   taken.was_listed =
       is_listed_below(self, word + (taken.end > 64), taken.end & 63); /* The word's isn't. */
-  taken.was_rest = (~before << 1 << (63 - place) | (taken.goes_on ^ 1)) == 0;
+  taken.was_rest = (~before << (63 - place) | (taken.goes_on ^ 1)) == 0;
   self->words[word] = taken.left;
   self->words[word + 1] &= ~taken_behind;
   return taken;
@@ -177,8 +177,9 @@ static inline __attribute__((always_inline)) void put_left(ca_free_map *self, si
   ca_run_index_put_back(&self->index, word, length, place);
 }
 
-/* Tells it of the rest, if that begins in the next word, and the index has nothing of that, as is right
- * while a run reaches through it. (Else it is stale, and has some of the rest.) Without a branch. */
+/* Tells it of the rest of a run of 64 or more, if that begins in the next word, and the index has nothing
+ * of that, as is right while a run reaches through it. (Else what it has is stale, and stays unless it
+ * was taken.) Without a branch. */
 static inline __attribute__((always_inline)) void put_rest(ca_free_map *self, size_t word,
                                                            const part *taken) {
   const bool has_none = ca_run_index_length(&self->index, word + taken->leaves_more) == 0;
@@ -192,15 +193,17 @@ static inline __attribute__((always_inline)) void put_rest(ca_free_map *self, si
   ca_run_index_put_back(&self->index, next, length, place);
 }
 
-/* Takes `length` blocks of a run of this length, which is in use; returns the first of them. The rest of
- * one of 64 or more often begins in the next word: too often to be guessed. That it is one of these is
- * known long before its bits are. */
+/* Takes `length` blocks of the lowest run known as `longest`, which is in use; returns the first of them.
+ * If that is 64, the rest begins in the next word often enough that a guess would fail often. That it
+ * is 64 is known long before the bits are. */
 static inline __attribute__((always_inline)) size_t take_of(ca_free_map *self, unsigned longest,
                                                             unsigned length) {
   const size_t group = ca_run_index_first_group(&self->index, longest);
-  /* While the word is being found: its bits, and the set that it most likely joins. */
+  /* While the word is being found: its bits, and the set that it joins if it has no other run. */
   __builtin_prefetch(self->words + group * CA_RUN_GROUP);
-  __builtin_prefetch(ca_run_index_set_word(&self->index, 0, group / 64, longest - length), 1);
+  if (self->index.level.count > 0) { /* Else there are no sets. */
+    __builtin_prefetch(ca_run_index_set_word(&self->index, 0, group / 64, longest - length), 1);
+  }
   unsigned place;
   const size_t word = ca_run_index_take_first_in(&self->index, group, longest, &place);
   const part taken = cut_part(self, word, longest, place, length);

@@ -537,6 +537,78 @@ TEST(FreeMapTest, WhatASingleBlockMadeLongIsNotListedTwice) {
   EXPECT_TRUE(ca_free_map_check(&map.map));
 }
 
+TEST(FreeMapTest, OfARunThatBeganBeforeNoneIsListedOnceItsMiddleIsTaken) {
+  Map map(64 * 3);
+  map.TakeAll();
+  ca_free_map_give(&map.map, 66, 3);
+  ca_free_map_give(&map.map, 36, 28);
+  ca_free_map_give(&map.map, 0, 34);
+  ca_free_map_put(&map.map, 64);
+  ca_free_map_put(&map.map, 65);
+  EXPECT_EQ(ca_free_map_take_known(&map.map, 34), 0U);  // So that the word's next run is listed.
+  ExpectListed(map, 0, 33, 36);
+  ExpectListed(map, 1, 3, 2);
+  EXPECT_EQ(ca_free_map_take_known(&map.map, 3), 66U);
+  ExpectListed(map, 0, 30, 36);
+  EXPECT_TRUE(ca_free_map_check(&map.map));
+}
+
+TEST(FreeMapTest, TheRestOfALongRunEndsBeforeTheWordThatIsOut) {
+  Map map(64 * 4);
+  map.TakeAll();
+  ca_free_map_give(&map.map, 128, 3);
+  EXPECT_EQ(ca_free_map_check_out(&map.map), 2U);
+  ca_free_map_give(&map.map, 50, 78);
+  EXPECT_EQ(ca_free_map_take_known(&map.map, 20), 50U);
+  ExpectListed(map, 1, 58, 6);
+  EXPECT_TRUE(ca_free_map_check(&map.map));
+}
+
+TEST(FreeMapTest, TheRestOfALongRunMayBeLongItself) {
+  Map map(64 * 3);
+  map.TakeAll();
+  ca_free_map_give(&map.map, 63, 129);
+  EXPECT_EQ(ca_free_map_take_known(&map.map, 64), 63U);
+  ExpectListed(map, 1, 64, 63);
+  EXPECT_TRUE(ca_free_map_check(&map.map));
+}
+
+TEST(FreeMapTest, WhatIsListedOfTheRestStaysUnlessItWasTaken) {
+  for (const std::size_t listed : {66, 110}) {
+    Map map(64 * 3);
+    map.TakeAll();
+    ca_free_map_give(&map.map, listed, 1);
+    ca_free_map_give(&map.map, 36, 28);
+    ca_free_map_give(&map.map, 0, 34);
+    for (std::size_t block = 64; block < 128; ++block) {
+      if (block != listed) ca_free_map_put(&map.map, block);
+    }
+    EXPECT_EQ(ca_free_map_take_known(&map.map, 34), 0U);  // So that the word's next run is listed.
+    ExpectListed(map, 0, 64, 36);
+    ExpectListed(map, 1, 1, listed - 64);
+    EXPECT_EQ(ca_free_map_take_known(&map.map, 31), 36U);
+    if (listed == 66) {
+      ExpectListed(map, 1, 61, 3);
+    } else {
+      ExpectListed(map, 1, 1, 46);
+    }
+    EXPECT_TRUE(ca_free_map_check(&map.map));
+  }
+}
+
+TEST(FreeMapTest, ASingleBlockBehindARunDoesNotReachIntoTheNextWord) {
+  for (const unsigned length : {10U, 63U}) {
+    Map map(64 * 4);
+    map.TakeAll();
+    ca_free_map_give(&map.map, 128, 9);
+    ca_free_map_give(&map.map, 64 - length, length);
+    ca_free_map_put(&map.map, 64);
+    EXPECT_EQ(ca_free_map_take_known(&map.map, length), 64 - length);
+    ExpectListed(map, 1, 1, 0);
+    EXPECT_TRUE(ca_free_map_check(&map.map));
+  }
+}
+
 TEST(FreeMapTest, AnAlignedRunIsFoundFarBehindItsBeginning) {
   Map map(64 * 20);
   map.TakeAll();
