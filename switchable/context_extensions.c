@@ -3,7 +3,6 @@
 #include <stddef.h>
 
 #include "switchable/context_family.h"
-#include "switchable/slot_cache.h"
 #include "switchable/slots.h"
 
 /* The ranges, as one allocator. */
