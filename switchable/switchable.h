@@ -99,7 +99,8 @@ void ca_switchable_deallocate(void *ptr);
 /* Resizes by whom ptr belongs to, as C's realloc does: the owner stays the owner. If that is a
  * context held by another thread at this moment, a block moves to the global allocator: of a bump one
  * that has to grow, else any, as its holder is changing the records that say how large it is, and
- * O(new_size) bytes are copied. Requires ptr != NULL and new_size > 0. */
+ * O(new_size) bytes are copied. Requires ptr != NULL, new_size > 0, and as align what the block was
+ * asked with, or less. */
 ca_block ca_switchable_reallocate(void *ptr, size_t new_size, size_t align);
 
 /* Bytes usable at a live block of any owner. 0: it can't be told at this moment, as its context is held
