@@ -173,8 +173,9 @@ typedef struct ca_context_class {
                      * each class up to 64 KiB. 0: all; so are they of slots smaller than a page. */
   /* When a context is the first in its slot, and the next `ahead` slots weren't used either, the first
    * page of all of them, or the pages that small ones lie in, are made present by one system call
-   * (Linux 6.15; else nothing happens): about half the time of a fault each, for pages that may never
-   * be used. 0: none; at most 63, or of small ones fewer than 64 pages hold. */
+   * (Linux 6.15; else nothing happens), for pages that may never be used. Measured: from half the
+   * time of a fault each to as much, by the machine (README.md). 0: none; at most 63, or of small ones
+   * fewer than 64 pages hold. */
   size_t ahead;
   /* The class lies in transparent huge pages, where the system has them (2 MiB on x86-64; not where
    * /sys/kernel/mm/transparent_hugepage/enabled says "never"): the first touch makes 2 MiB of slots
